@@ -1,0 +1,54 @@
+"""Connections to Kafka: producers and plain readers, made in one way for every role.
+
+The embedded broker and a real cluster differ only in the bootstrap address.
+"""
+
+from collections.abc import AsyncIterator
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+
+from agents.settings import KafkaSettings
+
+
+def create_producer(kafka: KafkaSettings, client_id: str, *, linger_ms: int = 5) -> AIOKafkaProducer:
+    """A producer that acknowledges only what every in-sync replica holds; the caller starts and stops it."""
+    return AIOKafkaProducer(
+        bootstrap_servers=kafka.bootstrap,
+        client_id=client_id,
+        acks="all",
+        enable_idempotence=True,
+        compression_type="zstd",
+        linger_ms=linger_ms,
+        max_batch_size=1 << 20,
+        max_request_size=8 << 20,
+        request_timeout_ms=10_000,
+    )
+
+
+def create_consumer(kafka: KafkaSettings, client_id: str, group: str | None = None) -> AIOKafkaConsumer:
+    """A consumer without automatic commits: what is done is recorded by who does it."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=kafka.bootstrap,
+        client_id=client_id,
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        session_timeout_ms=6_000,
+        heartbeat_interval_ms=2_000,
+        max_partition_fetch_bytes=8 << 20,
+    )
+
+
+async def read_to_end(consumer: AIOKafkaConsumer, partition: TopicPartition, start: int | None = None) -> AsyncIterator[ConsumerRecord]:
+    """Every record of one partition from `start` (None = the earliest) up to the end as it is now."""
+    consumer.assign([partition])
+    end = (await consumer.end_offsets([partition]))[partition]
+    if start is None:
+        await consumer.seek_to_beginning(partition)
+    else:
+        consumer.seek(partition, start)
+    while await consumer.position(partition) < end:
+        batches = await consumer.getmany(partition, timeout_ms=1_000)
+        for record in batches.get(partition, []):
+            if record.offset < end:
+                yield record

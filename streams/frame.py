@@ -1,0 +1,50 @@
+"""The frame: every indicator's value of one partition at one step. What Meter gives and Judge takes.
+
+JSON on the `driftline.indicators` topic, one message a partition and step.
+"""
+
+import msgspec
+
+
+class Points(msgspec.Struct, frozen=True):
+    """Columns of equal length, one row an indicator.
+
+    id: indicator ids, `service/name` or `service/name{label="value"}`.
+    value: the PromQL value in the indicator's own unit; None = no data (absent or NaN).
+    weight: how many events stand behind the value (requests in the window); None = not known.
+    """
+
+    id: list[str]
+    value: list[float | None]
+    weight: list[float | None]
+
+
+class IndicatorFrame(msgspec.Struct, frozen=True):
+    """All points of one partition at one step.
+
+    at: the step, Unix ms, a multiple of `step`.
+    step: evaluation step, ms.
+    """
+
+    at: int
+    step: int
+    points: Points
+    schema: int = 1
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(IndicatorFrame)
+
+
+def encode_frame(frame: IndicatorFrame) -> bytes:
+    """The frame as JSON. Values must be finite or None: JSON has no NaN."""
+    return _encoder.encode(frame)
+
+
+def decode_frame(data: bytes) -> IndicatorFrame:
+    """The frame of a record of the indicators topic.
+
+    Raises:
+        msgspec.ValidationError: not a frame of schema 1.
+    """
+    return _decoder.decode(data)
