@@ -25,4 +25,6 @@ def configure_logs(log_format: Literal["console", "json"], role: str) -> None:
     )
     structlog.contextvars.bind_contextvars(role=role)
     # Libraries (Faust, aiokafka, SQLAlchemy) log through the standard library: warnings and worse are shown.
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format=f"%(asctime)s {role} %(name)s %(levelname)s %(message)s")
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format=f"%(asctime)s {role} %(name)s %(levelname)s %(message)s"
+    )

@@ -43,7 +43,9 @@ def _split_listen(text: object) -> object:
     return text
 
 
-DurationMs = Annotated[int, BeforeValidator(lambda value: value if isinstance(value, int) else parse_duration_ms(value))]
+DurationMs = Annotated[
+    int, BeforeValidator(lambda value: value if isinstance(value, int) else parse_duration_ms(value))
+]
 Listen = Annotated[str, BeforeValidator(_split_listen)]
 
 
@@ -76,8 +78,9 @@ class IngestSettings(_Section):
 
 
 class WorkerSettings(_Section):
-    """The Faust worker."""
+    """The Faust worker. instance_id: static group membership (a pod's name); empty = none."""
 
+    instance_id: str = ""
     listen: Listen = "127.0.0.1:9799"
     insecure_listen: bool = False
     snapshot_every: DurationMs = 120_000

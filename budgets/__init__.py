@@ -1,0 +1,5 @@
+"""What was promised and what to do about it. Pure: no I/O, no clock, no thread.
+
+Read `spec` (budget files), `event.py` and `order.py` (what travels), `limits.py` and `traffic.py` (one question
+each), `alert.py` (states and transitions), then the facade `judge.py`.
+"""

@@ -39,7 +39,9 @@ def create_consumer(kafka: KafkaSettings, client_id: str, group: str | None = No
     )
 
 
-async def read_to_end(consumer: AIOKafkaConsumer, partition: TopicPartition, start: int | None = None) -> AsyncIterator[ConsumerRecord]:
+async def read_to_end(
+    consumer: AIOKafkaConsumer, partition: TopicPartition, start: int | None = None
+) -> AsyncIterator[ConsumerRecord]:
     """Every record of one partition from `start` (None = the earliest) up to the end as it is now."""
     consumer.assign([partition])
     end = (await consumer.end_offsets([partition]))[partition]
