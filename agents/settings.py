@@ -132,7 +132,7 @@ class Settings(_Section):
 
     data_dir: Path = Path("data")
     database_url: str = ""
-    step: DurationMs = 15_000
+    step: Annotated[DurationMs, Field(ge=1_000, le=300_000)] = 15_000
     evaluation_delay: DurationMs = 10_000
     log_format: Literal["console", "json"] = "console"
     kafka: KafkaSettings = KafkaSettings()

@@ -1,0 +1,129 @@
+"""`driftline demo`: seven simulated days, then live traffic, then a regression, and the alert that it causes."""
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from agents.budget_files import BudgetPublisher
+from agents.cli.up import announce_ready, overrides_of, webhook_receiver
+from agents.demo.live import Regression, send_live
+from agents.demo.receiver import Receiver
+from agents.demo.timelapse import Services, play_history
+from agents.demo.traffic import create_services
+from agents.logs import configure_logs
+from agents.probes import start_server
+from agents.process import run_until_stopped
+from agents.settings import load_settings, parse_duration_ms
+from agents.stack import Stack, create_stack, free_port, lock_data_dir
+
+# The sender is on this machine: nothing arrives late.
+EVALUATION_DELAY = "2s"
+SCRAPE_SECONDS = 5.0
+SLOWDOWN = 10.0
+
+say = Console(stderr=True, highlight=False)
+
+
+# Driftline runs from its checkout or its image: the examples stand beside the packages in both.
+EXAMPLE_BUDGETS = Path(__file__).resolve().parents[2] / "examples" / "budgets"
+
+
+async def _play(stack: Stack, services: Services, history_ms: int, rng: np.random.Generator) -> int:
+    end_ms = int(time.time() * 1000)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=say) as progress:
+        task = progress.add_task(f"{history_ms / 86_400_000:g} simulated days through the log", total=1.0)
+        start_ms = end_ms - history_ms
+        return await play_history(
+            stack.settings, services, start_ms, end_ms, rng, lambda done: progress.update(task, completed=done)
+        )
+
+
+async def _catch_up(stack: Stack, services: Services, last_ms: int, rng: np.random.Generator) -> int:
+    """The minutes that went by while the history was played."""
+    return await play_history(stack.settings, services, last_ms, int(time.time() * 1000), rng, lambda _: None)
+
+
+async def _first_alert(receiver: Receiver, ready_at: float) -> None:
+    event, body = await receiver.first
+    say.print(f"[bold red]alert[/] {time.monotonic() - ready_at:.0f} s after ready: {event.annotations.summary}")
+    say.print("the webhook's body:")
+    print(json.dumps(json.loads(body), indent=2), flush=True)  # noqa: T201  the command's output
+
+
+async def _run(data_dir: Path, overrides: dict[str, Any], history_ms: int) -> None:
+    receiver = Receiver()
+    receiver_listen = f"127.0.0.1:{free_port()}"
+    server = await start_server(receiver.create_app(), receiver_listen)
+    overrides["notifier"] = {"receivers": [webhook_receiver(f"http://{receiver_listen}/", data_dir)]}
+    overrides["kafka"] = {"partitions": "4"}
+    overrides["evaluation_delay"] = EVALUATION_DELAY
+    settings = load_settings(overrides=overrides, environ={})
+    stack = create_stack(settings, None, overrides, embedded=True)
+    regression = Regression(SLOWDOWN)
+    services = create_services(regression)
+    rng = np.random.default_rng(7)
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        stack.use_kafka(await stack.start_broker())
+        publisher = BudgetPublisher(stack.settings, [EXAMPLE_BUDGETS], effective_at_ms=0)
+        await publisher.start()
+        for role in ("worker", "notifier", "web"):
+            await stack.start_role(role)
+        await stack.wait_ready()
+        say.print(f"page: http://{settings.web.listen}/")
+        last_ms = await _play(stack, services, history_ms, rng)
+        last_ms = await _catch_up(stack, services, last_ms, rng)
+        await stack.start_role("ingest")
+        await stack.wait_ready()
+        url = f"http://{settings.ingest.listen}/api/v1/write"
+        tasks.append(asyncio.create_task(send_live(services, url, SCRAPE_SECONDS, rng, last_ms), name="live traffic"))
+        announce_ready(stack)
+        ready_at = time.monotonic()
+        regression.starts_at = time.time()
+        say.print(f"live traffic; auth-service now becomes {SLOWDOWN:g} times slower")
+        alert = asyncio.create_task(_first_alert(receiver, ready_at), name="first alert")
+        await run_until_stopped(tasks[0])
+        alert.cancel()
+        await publisher.stop()
+    finally:
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await stack.stop()
+        await server.cleanup()
+
+
+def demo(
+    history: Annotated[str, typer.Option(help="How much simulated history runs through the log first.")] = "7d",
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where everything is kept; a temporary directory otherwise.")
+    ] = None,
+    ingest_listen: Annotated[str | None, typer.Option(help="Address of the remote-write endpoint.")] = None,
+    web_listen: Annotated[str | None, typer.Option(help="Address of the page and the API.")] = None,
+) -> None:
+    """Show the whole product in a few minutes: history, live traffic, a regression, its alert."""
+    try:
+        history_ms = parse_duration_ms(history)
+    except ValueError as error:
+        print(f"--history: {error}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(2) from error
+    configure_logs("console", "demo")
+    with tempfile.TemporaryDirectory(prefix="driftline-demo-") as temporary:
+        directory = data_dir or Path(temporary)
+        overrides = overrides_of(
+            data_dir=directory, kafka=None, ingest_listen=ingest_listen, web_listen=web_listen, step=None
+        )
+        with lock_data_dir(directory):
+            asyncio.run(_run(directory, overrides, history_ms))

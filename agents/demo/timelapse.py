@@ -1,0 +1,98 @@
+"""Plays simulated history into the log, as fast as the worker takes it.
+
+The embedded broker holds a few megabytes a partition, so the producer waits for the worker's frames between
+chunks instead of running ahead of it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from agents.demo.history import HistoryRecord, records_of
+from agents.demo.traffic import Cluster, RequestService
+from agents.kafka.clients import create_consumer, create_producer
+from agents.kafka.topics import INDICATORS, SAMPLES
+from agents.settings import Settings
+from streams.frame import decode_frame
+
+CHUNK_RECORDS = 480
+Services = Sequence[RequestService | Cluster]
+
+
+class _Frames:
+    """How far the worker has come, told by the frames that it publishes."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, topic: str) -> None:
+        self._consumer = consumer
+        self._topic = topic
+        self._last_at: dict[int, int] = {}
+
+    async def start(self) -> None:
+        """Follow every partition from its end."""
+        await self._consumer.start()
+        partitions = [
+            TopicPartition(self._topic, number) for number in self._consumer.partitions_for_topic(self._topic)
+        ]
+        self._consumer.assign(partitions)
+        await self._consumer.seek_to_end(*partitions)
+
+    async def wait_for(self, step_ms: int, partitions: set[int]) -> None:
+        """Return when each of `partitions` has published a frame at or after `step_ms`."""
+        while any(self._last_at.get(number, 0) < step_ms for number in partitions):
+            for partition, records in (await self._consumer.getmany(timeout_ms=200)).items():
+                self._last_at[partition.partition] = decode_frame(records[-1].value).at
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._consumer.stop()
+
+
+async def _send(producer: AIOKafkaProducer, topic: str, record: HistoryRecord) -> "asyncio.Future[object]":
+    sent: asyncio.Future[object] = await producer.send(
+        topic, record.value, key=record.service.encode(), timestamp_ms=record.time_ms
+    )
+    return sent
+
+
+async def play_history(
+    settings: Settings,
+    services: Services,
+    start_ms: int,
+    end_ms: int,
+    rng: np.random.Generator,
+    on_progress: Callable[[float], None],
+) -> int:
+    """Produce every service's samples from `start_ms` to `end_ms`, one record a step.
+
+    Args:
+        on_progress: called with the part that the worker has taken, 0-1.
+
+    Returns:
+        The time of the last record, Unix ms.
+    """
+    step_ms = settings.step
+    topic = settings.topic(SAMPLES.name)
+    frames = _Frames(create_consumer(settings.kafka, "driftline-demo"), settings.topic(INDICATORS.name))
+    producer = create_producer(settings.kafka, "driftline-demo")
+    await frames.start()
+    await producer.start()
+    time_ms = start_ms
+    try:
+        while time_ms + step_ms <= end_ms:
+            count = min(CHUNK_RECORDS, (end_ms - time_ms) // step_ms)
+            sent = [
+                await _send(producer, topic, record)
+                for service in services
+                for record in records_of(service, time_ms, step_ms, count, rng)
+            ]
+            partitions = {metadata.partition for metadata in await asyncio.gather(*sent)}  # type: ignore[attr-defined]
+            time_ms += count * step_ms
+            closed_ms = time_ms - settings.evaluation_delay - 2 * step_ms
+            await frames.wait_for(closed_ms // step_ms * step_ms, partitions)
+            on_progress((time_ms - start_ms) / (end_ms - start_ms))
+    finally:
+        await producer.stop()
+        await frames.stop()
+    return time_ms

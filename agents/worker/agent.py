@@ -1,0 +1,272 @@
+"""The loop over records: what Faust hands us, partition by partition, in order.
+
+Concurrency is one and every exception is handled here: Faust acknowledges a record whose agent raised, so an
+error that escaped would lose it. A record that cannot be read goes to the dead-letter topic; anything else
+that goes wrong is our bug and ends the process, which comes back from the log.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, MutableMapping
+from typing import Protocol
+
+import faust
+import structlog
+from aiokafka.partitioner import murmur2
+from faust.types import TP, EventT, StreamT
+
+from agents.kafka.codecs import dead_letter_headers
+from agents.kafka.topics import DEAD_LETTER, JUDGE_CHANGELOG, SAMPLES
+from agents.metrics import WorkerMetrics
+from agents.settings import Settings
+from agents.worker.partition import BudgetVersion, Partition
+from agents.worker.publish import Publisher
+from agents.worker.recovery import earliest_offsets, recover
+from agents.worker.rewind import install_rewind
+from agents.worker.snapshots import write_snapshot
+from budgets.judge import Judge
+from budgets.order import Order
+from budgets.spec.resolve import budget_of_order
+from streams.meter import Meter
+from streams.wire.errors import WireError
+
+log = structlog.get_logger()
+
+# A few bad records are somebody's mistake; many in a row are ours.
+MAX_DEAD_LETTERS_IN_A_ROW = 100
+# A partition without records for this long gets a tick from us, if its log is live at all: a log
+# that somebody fills with the past (time-lapse, a replay) must not be told that it is now.
+SILENT_SECONDS = 3.0
+LIVE_WITHIN_SECONDS = 600.0
+
+
+def partition_of(service: str, partitions: int) -> int:
+    """The partition of a service: Kafka's own default for its key."""
+    return int((murmur2(service.encode()) & 0x7FFFFFFF) % partitions)
+
+
+class _Message(Protocol):
+    """The part of a Faust message that is used here."""
+
+    tp: TP
+    offset: int
+    timestamp: float
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, bytes] | list[tuple[str, bytes]] | None
+
+
+class SamplesAgent:
+    """Owns the partitions that this worker holds; everything that it does starts from a record or an order."""
+
+    def __init__(self, settings: Settings, publisher: Publisher, metrics: WorkerMetrics) -> None:
+        self._settings = settings
+        self._publisher = publisher
+        self._metrics = metrics
+        self._samples_topic = settings.topic(SAMPLES.name)
+        self._partitions: dict[int, Partition] = {}
+        self._versions: list[BudgetVersion] = []
+        self._snapshots: dict[int, tuple[int, float]] = {}  # partition -> slot to write next, when it was last written
+        self._last_record_at: dict[int, float] = {}
+        self._dead_letters_in_a_row = 0
+        self._failure: BaseException | None = None
+        self._assigned = False
+        self.partition_count = settings.kafka.partitions
+        self.table: MutableMapping[bytes, bytes] = {}
+        self.app: faust.App | None = None
+
+    def on_order(self, subject: str, order: Order | None) -> None:
+        """Take a budget order: its service is watched, or not any more, from its step on."""
+        kind, _, service = subject.partition("/")
+        if kind != "budget":
+            return
+        effective_at_ms = order.effective_at if order else 0
+        budget = budget_of_order(order) if order is not None and order.document is not None else None
+        version = BudgetVersion(service, budget, effective_at_ms)
+        self._versions.append(version)
+        partition = self._partitions.get(partition_of(service, self.partition_count))
+        if partition is not None:
+            partition.define(version)
+
+    async def find_positions(self, assigned: frozenset[TP]) -> Mapping[TP, int]:
+        """Recover the partitions that were gained, forget the lost ones, go on with the held ones."""
+        numbers = {tp.partition for tp in assigned if tp.topic == self._samples_topic}
+        for lost in set(self._partitions) - numbers:
+            del self._partitions[lost]
+            self._snapshots.pop(lost, None)
+            self._last_record_at.pop(lost, None)
+        started = time.monotonic()
+        for gained in sorted(numbers - set(self._partitions)):
+            partition = self._create_partition(gained)
+            await recover(self._settings, partition, self.table)
+            self._partitions[gained] = partition
+            self._snapshots[gained] = (0, time.monotonic())
+        self._metrics.recovery_seconds.set(time.monotonic() - started)
+        self._assigned = True
+        return {TP(self._samples_topic, number): self._partitions[number].cursor for number in numbers}
+
+    def _create_partition(self, number: int) -> Partition:
+        settings = self._settings
+        partition = Partition(
+            number,
+            cursor=0,
+            create_meter=lambda: Meter(settings.step, settings.evaluation_delay, settings.worker.max_series),
+            create_judge=lambda: Judge(settings.step),
+        )
+        for version in self._versions:
+            if partition_of(version.service, self.partition_count) == number:
+                partition.define(version)
+        return partition
+
+    async def consume(self, stream: StreamT[bytes]) -> None:
+        """The agent: one record after the other until the process ends."""
+        events: AsyncIterator[EventT[bytes]] = stream.events()
+        async for event in events:
+            if self._failure is not None:
+                continue
+            try:
+                await self._handle(event.message)
+            except Exception as error:  # noqa: BLE001  the agent loop: what gets here is our bug, and ends the role
+                self._failure = error
+
+    async def _handle(self, message: _Message) -> None:
+        number = message.tp.partition
+        partition = self._partitions.get(number)
+        if partition is None or message.offset < partition.cursor:
+            return  # of an assignment that is over, or seen before the last rebalance
+        if message.offset > partition.cursor:
+            await self._explain_gap(partition, message.offset)
+        partition.cursor = message.offset + 1
+        self._last_record_at[number] = time.monotonic()
+        steps = partition.close_steps(round(message.timestamp * 1000))
+        for step in steps:
+            started = time.perf_counter()
+            await self._publisher.publish(number, step)
+            self._metrics.steps.inc()
+            self._metrics.step_seconds.observe(time.perf_counter() - started)
+            self._metrics.step_delay_seconds.observe(
+                max(0.0, time.time() - (step.frame.at + self._settings.evaluation_delay) / 1000)
+            )
+            for alert in step.events:
+                self._metrics.events.labels(alert.transition).inc()
+        if message.value:
+            await self._observe(partition, message)
+        if steps:
+            await self._snapshot_if_due(partition, steps[-1].frame.at)
+
+    async def _observe(self, partition: Partition, message: _Message) -> None:
+        try:
+            observed = partition.observe((message.key or b"").decode(), message.value or b"")
+        except (WireError, UnicodeDecodeError) as error:
+            await self._set_aside(message, str(error))
+            return
+        self._dead_letters_in_a_row = 0
+        self._metrics.samples.inc(observed.samples)
+        for reason, count in observed.dropped.items():
+            self._metrics.dropped.labels(reason).inc(count)
+        self._metrics.series.set(sum(held.series for held in self._partitions.values()))
+
+    async def _set_aside(self, message: _Message, reason: str) -> None:
+        self._dead_letters_in_a_row += 1
+        self._metrics.dead_letters.inc()
+        log.warning("record set aside", partition=message.tp.partition, offset=message.offset, reason=reason)
+        await self._publisher.send(
+            self._settings.topic(DEAD_LETTER.name),
+            message.value,
+            key=message.key,
+            headers=tuple(dead_letter_headers(message.tp.topic, message.tp.partition, message.offset, reason)),
+            timestamp_ms=round(message.timestamp * 1000),
+        )
+        if self._dead_letters_in_a_row > MAX_DEAD_LETTERS_IN_A_ROW:
+            raise RuntimeError(f"{self._dead_letters_in_a_row} unreadable records in a row: {reason}")
+
+    async def _explain_gap(self, partition: Partition, offset: int) -> None:
+        """A jump in the offsets is retention that outran us, or a bug."""
+        earliest = (await earliest_offsets(self._settings, [partition.number]))[partition.number]
+        if partition.cursor >= earliest:
+            raise RuntimeError(f"partition {partition.number}: expected offset {partition.cursor}, got {offset}")
+        log.error(
+            "the log was cut before it was read",
+            partition=partition.number,
+            expected=partition.cursor,
+            found=offset,
+        )
+
+    async def _snapshot_if_due(self, partition: Partition, step_ms: int) -> None:
+        slot, written_at = self._snapshots.get(partition.number, (0, 0.0))
+        if time.monotonic() - written_at < self._settings.worker.snapshot_every / 1000:
+            return
+        await self._publisher.flush()  # a snapshot must not be ahead of the published frames
+        write_snapshot(self.table, partition.number, slot, step_ms, partition.snapshot())
+        self._snapshots[partition.number] = (1 - slot, time.monotonic())
+
+    def not_ready(self) -> str | None:
+        """Why this worker cannot do its work now."""
+        if not self._assigned:
+            return "waiting for partitions"
+        return self._publisher.problem
+
+    async def keep_ticking(self) -> None:
+        """Tick silent partitions so that missing data is noticed, and end the process when the agent failed.
+
+        Raises:
+            RuntimeError: the agent failed.
+        """
+        while self._failure is None:
+            await asyncio.sleep(1)
+            now = time.monotonic()
+            for number, partition in list(self._partitions.items()):
+                silent = now - self._last_record_at.get(number, now) > SILENT_SECONDS
+                if silent and time.time() - partition.log_time_ms / 1000 < LIVE_WITHIN_SECONDS and self.app is not None:
+                    self._last_record_at[number] = now
+                    await self.app.producer.send(self._samples_topic, b"", b"", number, None, None)
+        raise RuntimeError("the worker's agent failed") from self._failure
+
+
+def create_app(settings: Settings, agent: SamplesAgent) -> faust.App:
+    """The Faust application around the agent; FACTS for each setting stand in `docs/architecture.md`."""
+    session_seconds = settings.worker.session_timeout / 1000
+    app = faust.App(
+        settings.topic("worker"),
+        broker=[f"kafka://{address}" for address in settings.kafka.bootstrap.split(",")],
+        autodiscover=False,
+        web_enabled=False,
+        store="memory://",
+        broker_session_timeout=session_seconds,
+        broker_heartbeat_interval=session_seconds / 4,
+        broker_commit_interval=1.0,
+        broker_max_poll_interval=600.0,
+        consumer_group_instance_id=settings.worker.instance_id or None,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=8 << 20,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=agent.partition_count,
+        stream_wait_empty=False,
+        stream_buffer_maxsize=64,  # records can be large: bounds what waits in memory
+        table_standby_replicas=1,  # with 0, Faust assigns round robin and every rebalance moves everything
+        key_serializer="raw",
+        value_serializer="raw",
+        producer_compression_type="zstd",
+    )
+    install_rewind(app, agent.find_positions)
+    agent.app = app
+    agent.table = app.Table(
+        "judge",
+        partitions=agent.partition_count,
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+        changelog_topic=app.topic(
+            settings.topic(JUDGE_CHANGELOG.name),
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+            compacting=True,
+        ),
+    )
+    samples = app.topic(settings.topic(SAMPLES.name), key_type=bytes, value_type=bytes)
+    app.agent(samples, name="samples", concurrency=1)(agent.consume)
+    return app

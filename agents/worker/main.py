@@ -1,0 +1,55 @@
+"""The worker role: samples -> indicators -> verdicts -> alert events, a Faust application.
+
+Wiring only, in reading order: `rewind.py` (where to start reading), `partition.py` (the core of one
+partition), `recovery.py` (how a partition comes back), `snapshots.py`, `publish.py` (what leaves),
+`agent.py` (the loop over records).
+"""
+
+import asyncio
+
+import structlog
+from aiohttp import web
+
+from agents.kafka.clients import create_producer
+from agents.kafka.topics import SAMPLES
+from agents.metrics import OrdersMetrics, WorkerMetrics
+from agents.orders import OrderReader
+from agents.probes import add_probes, check_listen, create_registry, start_server
+from agents.process import run_until_stopped
+from agents.settings import Settings
+from agents.worker.agent import SamplesAgent, create_app
+from agents.worker.publish import Publisher
+
+log = structlog.get_logger()
+
+
+async def run_worker(settings: Settings) -> None:
+    """Run until SIGTERM.
+
+    Raises:
+        SettingsError: the operator's mistake.
+        KafkaError: the log was not reachable at the start.
+    """
+    check_listen(settings.worker.listen, authenticated=False, insecure_listen=settings.worker.insecure_listen)
+    registry = create_registry()
+    metrics = WorkerMetrics(registry)
+    publisher = Publisher(settings, lambda: create_producer(settings.kafka, "driftline-worker"))
+    agent = SamplesAgent(settings, publisher, metrics)
+    orders = OrderReader(settings, agent.on_order, OrdersMetrics(registry))
+    probes = web.Application()
+    add_probes(probes, registry, agent.not_ready)
+    server = await start_server(probes, settings.worker.listen)
+    try:
+        await publisher.start()
+        agent.partition_count = await publisher.partition_count(settings.topic(SAMPLES.name))
+        await orders.start()
+        app = create_app(settings, agent)
+        await app.start()
+        try:
+            await run_until_stopped(asyncio.create_task(agent.keep_ticking(), name="ticks"))
+        finally:
+            await app.stop()
+    finally:
+        await orders.stop()
+        await publisher.stop()
+        await server.cleanup()

@@ -1,0 +1,84 @@
+"""Where a worker goes on after it was given a partition: found in the log itself.
+
+Snapshot (Faust table) -> frames after it (indicators topic) -> position in the samples topic from which the
+windows of the next step fill up.
+"""
+
+from collections.abc import Mapping, MutableMapping
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from agents.kafka.clients import create_consumer, read_to_end
+from agents.kafka.topics import INDICATORS, SAMPLES
+from agents.settings import Settings
+from agents.worker.partition import Partition
+from agents.worker.snapshots import read_snapshot
+from streams.frame import IndicatorFrame, decode_frame
+from streams.meter import MAX_AHEAD_MS
+
+log = structlog.get_logger()
+
+# Prometheus looks back five minutes for the latest sample of an instant selector.
+LOOKBACK_MS = 300_000
+
+
+async def _offset_at(consumer: AIOKafkaConsumer, partition: TopicPartition, time_ms: int) -> int:
+    """The first offset whose record is not older than `time_ms`; the earliest where the broker cannot say."""
+    found = (await consumer.offsets_for_times({partition: max(0, time_ms)})).get(partition)
+    if found is not None and found.offset >= 0:
+        return int(found.offset)
+    return int((await consumer.beginning_offsets([partition]))[partition])
+
+
+async def _frames_after(
+    consumer: AIOKafkaConsumer, partition: TopicPartition, step_ms: int | None
+) -> list[IndicatorFrame]:
+    start = None if step_ms is None else await _offset_at(consumer, partition, step_ms)
+    frames = [decode_frame(record.value) async for record in read_to_end(consumer, partition, start)]
+    return [frame for frame in frames if step_ms is None or frame.at > step_ms]
+
+
+async def recover(settings: Settings, partition: Partition, table: MutableMapping[bytes, bytes]) -> None:
+    """Restore the Judge and set `partition.cursor` to where its samples must be read again from.
+
+    Raises:
+        KafkaError: the log cannot be read now.
+    """
+    number = partition.number
+    snapshot = read_snapshot(table, number)
+    samples = TopicPartition(settings.topic(SAMPLES.name), number)
+    consumer = create_consumer(settings.kafka, f"driftline-worker-recovery-{number}")
+    await consumer.start()
+    try:
+        step_ms = snapshot[0] if snapshot else None
+        frames = await _frames_after(consumer, TopicPartition(settings.topic(INDICATORS.name), number), step_ms)
+        last_step_ms = partition.recover(snapshot[1] if snapshot else None, frames, step_ms)
+        if last_step_ms is None:
+            partition.cursor = int((await consumer.beginning_offsets([samples]))[samples])
+        else:
+            # A sample may be stamped ahead of the log, never behind the window that needs it by more than that.
+            window_ms = partition.longest_window_ms + LOOKBACK_MS + MAX_AHEAD_MS
+            partition.cursor = await _offset_at(consumer, samples, last_step_ms - window_ms)
+    finally:
+        await consumer.stop()
+    log.info(
+        "partition recovered",
+        partition=number,
+        frames=len(frames),
+        snapshot_step_ms=step_ms,
+        last_step_ms=last_step_ms,
+        cursor=partition.cursor,
+    )
+
+
+async def earliest_offsets(settings: Settings, partitions: list[int]) -> Mapping[int, int]:
+    """The first offset that the samples topic still holds, for each partition."""
+    consumer = create_consumer(settings.kafka, "driftline-worker-positions")
+    await consumer.start()
+    try:
+        topics = {TopicPartition(settings.topic(SAMPLES.name), number): number for number in partitions}
+        offsets = await consumer.beginning_offsets(list(topics))
+        return {topics[partition]: int(offset) for partition, offset in offsets.items()}
+    finally:
+        await consumer.stop()

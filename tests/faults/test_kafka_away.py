@@ -1,0 +1,122 @@
+"""Kafka is stopped for over a minute: ingest says 503, a real Prometheus waits, and not one sample is missing after."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from agents.budget_files import BudgetPublisher
+from agents.kafka.admin import create_topics
+from agents.settings import load_settings
+from agents.stack import free_port
+from agents.supervisor import Child, driftline_command, wait_ready
+from tests.faults.oracle import stored_times
+
+pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.timeout(400)]
+
+AWAY_SECONDS = 70
+PARTITIONS = 4
+SELECTOR = 'http_requests_total{service="auth-service"}'
+BUDGET = '{"auth-service": {"throughput": {"min_rps": 1}}}'
+PROMETHEUS = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+scrape_configs:
+  - job_name: auth-service
+    static_configs: [{{targets: ["127.0.0.1:{exporter}"]}}]
+remote_write:
+  - url: http://{ingest}/api/v1/write
+    queue_config: {{batch_send_deadline: 500ms, min_backoff: 100ms, max_backoff: 2s}}
+"""
+
+
+async def _status(url: str) -> int:
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return answer.status
+
+
+async def _until(condition: Callable[[], Any], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        await asyncio.sleep(0.2)
+
+
+async def _scraped(prometheus_url: str) -> dict[tuple[str, str], set[int]]:
+    """What Prometheus itself stored: (pod, code) -> sample times."""
+    query = {"query": f"{SELECTOR}[10m]", "time": str(time.time())}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{prometheus_url}/api/v1/query", params=query) as answer,
+    ):
+        result = (await answer.json())["data"]["result"]
+    return {
+        (series["metric"]["pod"], series["metric"]["code"]): {round(at * 1000) for at, _ in series["values"]}
+        for series in result
+    }
+
+
+@asynccontextmanager
+async def _running(*command: str, environ: dict[str, str] | None = None) -> AsyncIterator[None]:
+    process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **(environ or {})})
+    try:
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def test_a_minute_without_kafka_loses_no_sample_and_needs_no_restart(
+    tmp_path: Path, own_kafka: Any, start_prometheus: Callable[[str], Any]
+) -> None:
+    (tmp_path / "budget.json").write_text(BUDGET, encoding="utf-8")
+    ingest = f"127.0.0.1:{free_port()}"
+    environ = {
+        "DRIFTLINE_KAFKA__BOOTSTRAP": own_kafka.bootstrap,
+        "DRIFTLINE_KAFKA__PARTITIONS": str(PARTITIONS),
+        "DRIFTLINE_INGEST__LISTEN": ingest,
+    }
+    settings = load_settings(environ=environ)
+    await create_topics(settings)
+    publisher = BudgetPublisher(settings, [tmp_path / "budget.json"])
+    await publisher.start()
+    exporter = free_port()
+    role = Child("ingest", driftline_command("ingest"), {**os.environ, **environ}, f"http://{ingest}/-/ready")
+    async with _running(sys.executable, "-m", "tests.acceptance.exporter", str(exporter)):
+        try:
+            await role.start()
+            await wait_ready([role], 30)
+            prometheus = start_prometheus(PROMETHEUS.format(exporter=exporter, ingest=ingest))
+            await asyncio.sleep(10)
+            own_kafka.stop()
+            stopped_at = time.monotonic()
+
+            async def refuses() -> bool:
+                return await _status(f"http://{ingest}/-/ready") == 503
+
+            await _until(refuses, 30, "ready says 503 while Kafka is away")
+            await asyncio.sleep(max(0.0, AWAY_SECONDS - (time.monotonic() - stopped_at)))
+            own_kafka.start()
+
+            async def accepts() -> bool:
+                return await _status(f"http://{ingest}/-/ready") == 200
+
+            await _until(accepts, 60, "ready again without a restart")
+            assert role.restarts == 0
+            scraped = await _scraped(prometheus.url)
+
+            async def complete() -> bool:
+                stored = await stored_times(settings, PARTITIONS, ("pod", "code"))
+                return all(times <= stored.get(series, set()) for series, times in scraped.items())
+
+            await _until(complete, 60, "every scraped sample is in the log")
+            assert sum(len(times) for times in scraped.values()) > 4 * AWAY_SECONDS
+        finally:
+            await publisher.stop()
+            await role.stop()
