@@ -54,9 +54,14 @@ class _Section(BaseModel):
 
 
 class KafkaSettings(_Section):
-    """Where the log is."""
+    """Where the log is.
+
+    log_id: which incarnation of the log this is. Set by `up` for the embedded broker, whose offsets begin anew with
+        every start: positions kept in SQL hold for one `log_id` only. Empty for a real cluster.
+    """
 
     bootstrap: str = "127.0.0.1:9092"
+    log_id: str = ""
     topic_prefix: str = "driftline."
     partitions: int = Field(default=16, ge=1)
     replication: int = Field(default=1, ge=1)

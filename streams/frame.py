@@ -3,7 +3,13 @@
 JSON on the `driftline.indicators` topic, one message a partition and step.
 """
 
+import re
+from collections.abc import Mapping
+
 import msgspec
+
+_PAIR = re.compile(r'([^=,{}"]+)="((?:[^"\\]|\\.)*)"')
+_ESCAPES = {"\\\\": "\\", '\\"': '"', "\\n": "\n"}
 
 
 class Points(msgspec.Struct, frozen=True):
@@ -48,3 +54,35 @@ def decode_frame(data: bytes) -> IndicatorFrame:
         msgspec.ValidationError: not a frame of schema 1.
     """
     return _decoder.decode(data)
+
+
+def point_id(query_id: str, labels: Mapping[str, str]) -> str:
+    r"""The id of one element of a query's result: labels sorted by name, values escaped as Prometheus does.
+
+    >>> point_id("api/latency", {"route": "/", "code": "200"})
+    'api/latency{code="200",route="/"}'
+    >>> point_id("api/latency", {})
+    'api/latency'
+    """
+    if not labels:
+        return query_id
+    pairs = (
+        f'{name}="{value}"'
+        for name, value in sorted(
+            (n, v.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")) for n, v in labels.items()
+        )
+    )
+    return f"{query_id}{{{','.join(pairs)}}}"
+
+
+def split_point_id(text: str) -> tuple[str, dict[str, str]]:
+    """The query's id and the labels of a point: the inverse of `point_id`.
+
+    >>> split_point_id('api/latency{code="200"}')
+    ('api/latency', {'code': '200'})
+    """
+    query_id, _, rest = text.partition("{")
+    unescaped = (
+        (name, re.sub(r'\\[\\"n]', lambda escape: _ESCAPES[escape[0]], value)) for name, value in _PAIR.findall(rest)
+    )
+    return query_id, dict(unescaped)

@@ -1,0 +1,5 @@
+"""Statistics of one indicator: what is usual, and whether it got worse. O(1) a step, bounded memory.
+
+Read `memory.py` (running means, River's), `hours.py` (a week in hours), `baseline.py` (what is usual now), then the
+methods, one file each, every one fed with a `reading.py`: `change_ratio.py`, `zscore.py`, `confidence.py`, `trend.py`.
+"""

@@ -1,0 +1,129 @@
+"""From a request's body to frames, and back: snappy and the outer message, with its bombs disarmed.
+
+A frame is the bytes of one `prometheus.TimeSeries`. Its inside is read in `samples.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cramjam
+from google.protobuf.message import DecodeError
+
+from streams.wire.errors import MalformedError, TooLargeError
+from streams.wire.frames_message import Frames
+from streams.wire.limits import DEFAULT_LIMITS, WireLimits
+from streams.wire.protobuf import BYTES, expect_type, walk_fields
+
+# A snappy copy element writes at most 64 bytes from 3; what declares more is lying.
+_SNAPPY_MOST = 22
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The parts of a WriteRequest.
+
+    frames: its series, in order. metadata: how many metadata entries stood beside them.
+    plain: nothing stands in the message but the frames, so that its bytes can be passed on as they are.
+    """
+
+    frames: list[bytes]
+    metadata: int
+    plain: bool
+
+
+def decompress(body: bytes, limits: WireLimits = DEFAULT_LIMITS) -> bytes:
+    """The content of a snappy block.
+
+    Raises:
+        MalformedError: not a snappy block.
+        TooLargeError: the declared size is above the limit; nothing was decoded.
+    """
+    try:
+        size = cramjam.snappy.decompress_raw_len(body)
+        if size > limits.max_decoded_bytes:
+            raise TooLargeError(f"body declares {size} decoded bytes, at most {limits.max_decoded_bytes} are taken")
+        if size > _SNAPPY_MOST * len(body):
+            raise MalformedError(f"body of {len(body)} bytes declares {size}, more than snappy can hold in it")
+        return bytes(cramjam.snappy.decompress_raw(body))
+    except cramjam.DecompressionError:
+        raise MalformedError("body is not a snappy block (the block format is expected, not the framed one)") from None
+
+
+def compress(data: bytes) -> bytes:
+    """A snappy block, as the body of a request is sent."""
+    return bytes(cramjam.snappy.compress_raw(data))
+
+
+def split_request(data: bytes, limits: WireLimits = DEFAULT_LIMITS) -> Request:
+    """The parts of a WriteRequest; the frames themselves are not yet read.
+
+    Raises:
+        MalformedError: not a WriteRequest.
+        TooLargeError: more series than the limit.
+    """
+    _check_series_count(data, limits)
+    message = Frames()
+    try:
+        message.ParseFromString(data)
+    except DecodeError:
+        _walk(data, limits)  # says where
+        raise MalformedError("body is not a prometheus.WriteRequest") from None
+    frames = list(message.timeseries)
+    if len(frames) > limits.max_series:
+        raise TooLargeError(_too_many(limits))
+    content = sum(map(len, frames))
+    # Each frame costs a tag and a length besides: 2 bytes for up to 127, 3 for up to 16383, 4 beyond.
+    if content + 2 * len(frames) <= len(data) <= content + 4 * len(frames) and _headers(frames) + content == len(data):
+        return Request(frames, 0, plain=True)
+    return Request(frames, _walk(data, limits), plain=False)
+
+
+def split_series(data: bytes, limits: WireLimits = DEFAULT_LIMITS) -> list[bytes]:
+    """The frames of a WriteRequest.
+
+    Raises:
+        MalformedError: not a WriteRequest.
+        TooLargeError: more series than the limit.
+    """
+    return split_request(data, limits).frames
+
+
+def join_series(frames: Sequence[bytes]) -> bytes:
+    """Frames as a WriteRequest. Two WriteRequests, one after the other, are a WriteRequest too."""
+    return Frames(timeseries=frames).SerializeToString()
+
+
+def _headers(frames: Sequence[bytes]) -> int:
+    total = 2 * len(frames)
+    for size in map(len, frames):
+        if size > 127:
+            total += 1 if size < 1 << 14 else 2 if size < 1 << 21 else 3
+    return total
+
+
+def _check_series_count(data: bytes, limits: WireLimits) -> None:
+    # The tag of a series is the byte 0x0a, or 0x8a and a filler when written longer than needed. Counting these bytes
+    # bounds the number of series from above at memchr's speed; only a suspicious message is walked.
+    most = data.count(b"\x0a") + data.count(b"\x8a\x80") + data.count(b"\x8a\x00")
+    if most > limits.max_series:
+        _walk(data, limits)
+
+
+def _too_many(limits: WireLimits) -> str:
+    return f"more than {limits.max_series} series in the request"
+
+
+def _walk(data: bytes, limits: WireLimits) -> int:
+    series = others = metadata = 0
+    for field in walk_fields(data, 0, len(data)):
+        if field.number == 1:
+            expect_type(field, BYTES, "a series")
+            series += 1
+        else:
+            others += 1
+            metadata += field.number == 3
+        if series > limits.max_series:
+            raise TooLargeError(_too_many(limits))
+        if others > limits.max_series:
+            raise TooLargeError(f"more than {limits.max_series} fields beside series in the request")
+    return metadata
