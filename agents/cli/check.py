@@ -86,7 +86,7 @@ def _fetch(url: str, params: dict[str, str]) -> list[Indicator]:
     try:
         return asyncio.run(fetch_items(url, "/api/v1/indicators", params))
     except (aiohttp.ClientError, TimeoutError) as error:
-        fail(f"{url}: {error or 'no answer'}", ExitCode.UNREACHABLE)
+        fail(f"{url}: {str(error) or 'no answer'}", ExitCode.UNREACHABLE)
 
 
 def check(
