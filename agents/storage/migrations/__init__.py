@@ -1,0 +1,1 @@
+"""Migrations: `env.py` runs them, `versions/` holds one file a change, in the order of their numbers."""
