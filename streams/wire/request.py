@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cramjam
+import numpy as np
 from google.protobuf.message import DecodeError
 
 from streams.wire.errors import MalformedError, TooLargeError
@@ -16,6 +17,9 @@ from streams.wire.protobuf import BYTES, expect_type, walk_fields
 
 # A snappy copy element writes at most 64 bytes from 3; what declares more is lying.
 _SNAPPY_MOST = 22
+# So many series may be split before they are counted exactly: 16 bytes each, and their content is there already.
+_UNCOUNTED = 1_000_000
+_COUNT_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +72,10 @@ def split_request(data: bytes, limits: WireLimits = DEFAULT_LIMITS) -> Request:
     except DecodeError:
         _walk(data, limits)  # says where
         raise MalformedError("body is not a prometheus.WriteRequest") from None
-    frames = list(message.timeseries)
-    if len(frames) > limits.max_series:
+    if len(message.timeseries) > limits.max_series:
         raise TooLargeError(_too_many(limits))
-    content = sum(map(len, frames))
-    # Each frame costs a tag and a length besides: 2 bytes for up to 127, 3 for up to 16383, 4 beyond.
-    if content + 2 * len(frames) <= len(data) <= content + 4 * len(frames) and _headers(frames) + content == len(data):
+    frames = list(message.timeseries)
+    if _joined_size(frames) == len(data):
         return Request(frames, 0, plain=True)
     return Request(frames, _walk(data, limits), plain=False)
 
@@ -93,19 +95,20 @@ def join_series(frames: Sequence[bytes]) -> bytes:
     return Frames(timeseries=frames).SerializeToString()
 
 
-def _headers(frames: Sequence[bytes]) -> int:
-    total = 2 * len(frames)
-    for size in map(len, frames):
-        if size > 127:
-            total += 1 if size < 1 << 14 else 2 if size < 1 << 21 else 3
-    return total
+def _joined_size(frames: Sequence[bytes]) -> int:
+    # Each frame costs a tag and a length besides its content: a byte more for every seven bits of its size.
+    sizes = np.fromiter(map(len, frames), np.int64, len(frames))
+    longer = sum(int(np.count_nonzero(sizes >> bits)) for bits in (7, 14, 21, 28))
+    return int(sizes.sum()) + 2 * len(frames) + longer
 
 
 def _check_series_count(data: bytes, limits: WireLimits) -> None:
     # The tag of a series is the byte 0x0a, or 0x8a and a filler when written longer than needed. Counting these bytes
-    # bounds the number of series from above at memchr's speed; only a suspicious message is walked.
-    most = data.count(b"\x0a") + data.count(b"\x8a\x80") + data.count(b"\x8a\x00")
-    if most > limits.max_series:
+    # bounds the number of series from above in no time; only a suspicious message is walked.
+    content = np.frombuffer(data, np.uint8)
+    pieces = (content[at : at + _COUNT_BYTES] for at in range(0, len(content), _COUNT_BYTES))
+    most = sum(int(np.count_nonzero(piece == 0x0A) + np.count_nonzero(piece == 0x8A)) for piece in pieces)
+    if most > _UNCOUNTED:
         _walk(data, limits)
 
 

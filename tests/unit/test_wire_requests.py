@@ -1,6 +1,7 @@
 """What the wire takes, refuses and says about it."""
 
 import struct
+import tracemalloc
 
 import pytest
 
@@ -10,7 +11,7 @@ from streams.wire.labels import encode_labels, parse_labels
 from streams.wire.limits import WireLimits
 from streams.wire.protobuf import encode_bytes, encode_varint
 from streams.wire.request import compress, decompress, join_series, split_request, split_series
-from streams.wire.samples import STALE_NAN, STALE_NAN_BITS, read_samples
+from streams.wire.samples import STALE_NAN, STALE_NAN_BITS, read_samples, read_tails
 
 LABELS = {"__name__": "up", "job": "a"}
 NOW = 1_764_000_000_000
@@ -58,13 +59,15 @@ def test_the_bits_of_stale_markers_survive_on_both_paths() -> None:
 
 
 def test_a_label_value_that_looks_like_a_sample_is_a_label_value() -> None:
-    tail = encode_frame({}, [(NOW, 7.0)])
-    frame = NAME + label(b"x", tail[2:-1].replace(b"\x80", b"a"))
-    odd = NAME + encode_bytes(2, tail) + tail
-    batch = read_samples([frame, frame + tail], {frame, NAME})
-    assert batch.series.tolist() == [1]
-    assert batch.values.tolist() == [7.0]
-    assert read_samples([odd], {NAME}).values.tolist()[-1] == 7.0
+    # A time whose five long bytes are also two characters of UTF-8.
+    looks = b"\x12\x10\x09" + b"aaaaaaaa" + b"\x10\xc2\x80\xe2\x82\x80\x33"
+    sample = encode_frame({}, [(NOW, 7.0)])
+    frame = NAME + label(b"x", looks)
+    assert read_tails([frame]).blobs == [frame[:-18]]
+    batch = read_samples([frame, frame + sample, NAME + sample + sample], {frame, NAME})
+    assert batch.blobs == [frame, frame, NAME]
+    assert batch.series.tolist() == [1, 2, 2]
+    assert batch.values.tolist() == [7.0, 7.0, 7.0]
 
 
 def test_histograms_exemplars_and_metadata_are_counted_and_not_kept() -> None:
@@ -115,7 +118,7 @@ def test_names_may_be_any_utf8() -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"\x0a", "byte 0: expected a varint"),
+        (b"\x0a", "byte 1: expected a varint"),
         (b"\x0a\x05a", "field 1 is 4 bytes longer"),
         (b"\x08\x01", "a series has wire type 0"),
         (b"\x02\x00", "expected a field number, got 0"),
@@ -131,7 +134,7 @@ def test_a_bad_message_is_refused_with_its_place(data: bytes, says: str) -> None
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"\x12\x03\x09\x00\x00", "series 2: byte 11: field 1 is 6 bytes longer"),
+        (b"\x12\x03\x09\x00\x00", "series 2: byte 18: field 1 is 6 bytes longer"),
         (b"\x10\x01", "series 2: .*sample 1 has wire type 0"),
         (b"\x12\x02\x08\x01", "value of sample 1 has wire type 0"),
         (b"\x12\x02\x12\x00", "timestamp of sample 1 has wire type 2"),
@@ -162,6 +165,17 @@ def test_bombs_are_refused_before_they_are_decoded() -> None:
 def test_empty_series_are_counted_before_they_are_parsed(tag: bytes) -> None:
     with pytest.raises(TooLargeError, match="more than 10 series"):
         split_series((tag + b"\x00") * 11, WireLimits(max_series=10))
+
+
+def test_millions_of_empty_series_are_refused_without_being_made() -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLargeError, match="more than 100000 series"):
+            split_series(b"\x0a\x00" * 4_000_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20 << 20
 
 
 def test_many_line_feeds_in_few_series_are_no_bomb() -> None:
