@@ -87,7 +87,8 @@ def main() -> None:
         code = _exit_code_of(error)
         if code is None:
             raise
-        people.print(f"driftline: {error}", style="red", markup=False)
+        text = str(error.args[0]) if error.args else type(error).__name__
+        people.print(text, style="red", markup=False)
         sys.exit(code)
 
 
