@@ -60,3 +60,94 @@ class WorkerMetrics:
             "How long the latest rebuild of windows took.",
             registry=registry,
         )
+
+
+class WebMetrics:
+    """How the history keeps up with the log, and what the API answers."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.records = Counter(
+            "driftline_web_projected_records_total",
+            "Records taken into the history, by topic.",
+            ["topic"],
+            registry=registry,
+        )
+        self.lag = Gauge(
+            "driftline_web_projection_lag_records",
+            "Records of the followed topics that the history does not hold yet.",
+            registry=registry,
+        )
+        self.write_seconds = Histogram(
+            "driftline_web_projection_write_seconds",
+            "Time of one transaction of the projection.",
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
+            registry=registry,
+        )
+        self.waits = Counter(
+            "driftline_web_projection_waits_total",
+            "How often the projection had to wait, by what for.",
+            ["reason"],
+            registry=registry,
+        )
+        self.points_dropped = Counter(
+            "driftline_web_points_dropped_total",
+            "Points whose id no database could take.",
+            registry=registry,
+        )
+        self.dead_letters = Counter(
+            "driftline_web_dead_letters_total",
+            "Records set aside on the dead-letter topic.",
+            registry=registry,
+        )
+        self.requests = Histogram(
+            "driftline_web_request_seconds",
+            "Time to answer a request, by route and status.",
+            ["route", "status"],
+            buckets=(0.005, 0.025, 0.1, 0.5, 2.5),
+            registry=registry,
+        )
+
+
+class NotifierMetrics:
+    """What is taken in, what is sent, and what waits."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.events = Counter("driftline_notifier_events_total", "Alert events taken in.", registry=registry)
+        self.lag_records = Gauge(
+            "driftline_notifier_lag_records",
+            "Records of the alerts topic that are not taken in yet, of this process's partitions.",
+            registry=registry,
+        )
+        self.attempts = Counter(
+            "driftline_notifier_attempts_total",
+            "Requests to receivers, by what they came to: delivered, retry, refused.",
+            ["receiver", "outcome"],
+            registry=registry,
+        )
+        self.attempt_seconds = Histogram(
+            "driftline_notifier_attempt_seconds",
+            "How long a receiver took to answer.",
+            ["receiver"],
+            buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+            registry=registry,
+        )
+        self.finished = Counter(
+            "driftline_notifier_deliveries_total",
+            "Deliveries that ended, by how: sent, dead, superseded, expired. Alert on dead.",
+            ["receiver", "state"],
+            registry=registry,
+        )
+        self.pending = Gauge(
+            "driftline_notifier_pending", "Deliveries that wait to be sent.", ["receiver"], registry=registry
+        )
+        self.oldest_pending_seconds = Gauge(
+            "driftline_notifier_oldest_pending_seconds",
+            "Age of the oldest delivery that waits.",
+            ["receiver"],
+            registry=registry,
+        )
+        self.unreadable = Counter(
+            "driftline_notifier_unreadable_records_total",
+            "Records of the alerts topic that are not alert events, set aside on the dead-letter topic.",
+            registry=registry,
+        )
