@@ -1,6 +1,7 @@
 """`/metrics`, `/-/healthy` and `/-/ready`: the same three answers in every role."""
 
 import ipaddress
+import ssl
 from collections.abc import Callable
 
 from aiohttp import web
@@ -57,7 +58,9 @@ def check_listen(listen: str, *, authenticated: bool, insecure_listen: bool) -> 
         )
 
 
-async def start_server(app: web.Application, listen: str, **options: object) -> web.AppRunner:
+async def start_server(
+    app: web.Application, listen: str, *, ssl_context: ssl.SSLContext | None = None, **options: object
+) -> web.AppRunner:
     """Start serving; the caller awaits `cleanup()` of what is returned.
 
     Raises:
@@ -67,7 +70,7 @@ async def start_server(app: web.Application, listen: str, **options: object) -> 
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=5.0, **options)  # type: ignore[arg-type]
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port, ssl_context=ssl_context).start()
     except OSError as error:
         await runner.cleanup()
         raise SettingsError(f"cannot listen on {listen}: {error.strerror}") from error
