@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the real servers that the tests talk to, once per machine, into a cache outside the checkout.
 #
-#   tests/servers/install.sh [kafka] [prometheus] [k6] [helm] [kubeconform] [java] [chromium] [postgresql]
+#   tests/servers/install.sh [kafka] [prometheus] [k6] [helm] [kubeconform] [compose]
+#                            [java] [chromium] [postgresql]
 #
 # Without arguments: all of them. What cannot be installed here is named in one line each; the script
 # then still exits 0, because the tests report what they did not run (and fail under CI=true).
@@ -16,6 +17,7 @@ PROMETHEUS=v0.308.0   # 3.8.0
 K6=v1.3.0
 HELM=v3.19.0
 KUBECONFORM=v0.7.0
+COMPOSE=v2.16.2       # the Compose specification's own loader
 mkdir -p "$CACHE/bin"
 
 missing() { printf 'not installed: %s (%s)\n' "$1" "$2"; }
@@ -86,6 +88,8 @@ install_k6() { go_build k6 go.k6.io/k6 "$K6"; }
 install_helm() { go_build helm helm.sh/helm/v3/cmd/helm "$HELM"; }
 install_kubeconform() { go_build kubeconform github.com/yannh/kubeconform/cmd/kubeconform "$KUBECONFORM"; }
 
+install_compose() { go_build compose-spec github.com/compose-spec/compose-go/v2/cmd "$COMPOSE"; }
+
 install_chromium() {
   command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
     || apt_install chromium || missing Chromium "install chromium"
@@ -95,6 +99,6 @@ install_postgresql() {
   ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || apt_install postgresql || missing PostgreSQL "install postgresql"
 }
 
-for name in ${*:-java kafka chromium postgresql kubeconform helm k6 prometheus}; do
+for name in ${*:-java kafka chromium postgresql kubeconform compose helm k6 prometheus}; do
   "install_$name" || true
 done

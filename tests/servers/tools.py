@@ -22,6 +22,7 @@ _PROGRAMS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "k6": (("k6",), ""),
     "Helm": (("helm",), ""),
     "kubeconform": (("kubeconform",), ""),
+    "compose-spec": (("compose-spec",), ""),
     "Chromium": (("chromium", "chromium-browser", "google-chrome"), ""),
     "PostgreSQL": (("postgres",), "/usr/lib/postgresql/*/bin/postgres"),
 }
