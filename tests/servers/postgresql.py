@@ -20,16 +20,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from agents.stack import free_port
+from tests.servers.tools import find_program
 
 # PostgreSQL refuses to run as root. Debian's package makes the first, every machine has the second.
 _USERS = ("postgres", "nobody")
 _SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "60", "shared_buffers": "16MB"}
-
-
-def find_postgresql() -> Path | None:
-    """The newest server's folder of programs, None when there is none."""
-    folders = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres")]
-    return max(folders, key=lambda folder: int(folder.parent.name), default=None)
 
 
 def _unprivileged_user() -> str | None:
@@ -71,12 +66,10 @@ def run_postgresql() -> Iterator[PostgreSQL]:
     """Start a server on a free port and stop it at the end.
 
     Raises:
-        FileNotFoundError: no server is installed here.
+        MissingServerError: it is not installed.
         subprocess.CalledProcessError: it did not start; its log is in the error's output.
     """
-    programs = find_postgresql()
-    if programs is None:
-        raise FileNotFoundError("no PostgreSQL under /usr/lib/postgresql")
+    programs = find_program("PostgreSQL").parent
     user = _unprivileged_user()
     home = Path(tempfile.mkdtemp(prefix="driftline-postgresql-"))
     try:
