@@ -26,7 +26,7 @@ help:  ## List the targets
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/as-root apt-get -qq install -y python3-venv >/dev/null 2>&1 \
 	  || { echo "needs Python's venv module: install the package python3-venv"; exit 1; }
 	$(PYTHON) -m venv .uv
-	.uv/bin/pip --quiet install 'uv>=0.9,<1'
+	.uv/bin/pip --quiet install 'uv>=0.13,<1'
 
 # --inexact: what the tests brought stays when only `make run` asks.
 .venv/run.stamp: uv.lock pyproject.toml | $(filter .uv/%,$(UV))
