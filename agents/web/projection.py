@@ -42,6 +42,7 @@ class Projection:
     """Reads, decodes, writes; one task.
 
     problem: why the history is not kept now, None = it is.
+    clock: Unix seconds; decides only what is old enough to be forgotten.
     lag: records that the log holds and the history does not, as of the latest look.
     """
 
@@ -52,6 +53,7 @@ class Projection:
         metrics: WebMetrics,
         create_consumer: Callable[[], AIOKafkaConsumer],
         dead_letters: DeadLetters,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._indicators = settings.topic(INDICATORS.name)
         self._alerts = settings.topic(ALERTS.name)
@@ -59,6 +61,7 @@ class Projection:
         self._metrics = metrics
         self._create_consumer = create_consumer
         self._dead_letters = dead_letters
+        self._clock = clock
         self._known: dict[Source, int] = {}
         self._begun_anew: set[TopicPartition] = set()
         self.problem: str | None = "the history projection has not started yet"
@@ -75,8 +78,6 @@ class Projection:
             try:
                 async with self._consumer() as consumer:
                     await self._follow(consumer)
-            except PositionMovedError:
-                log.info("another web role wrote these records, reading on after it")
             except _PartitionsChangedError:
                 log.info("the topics have other partitions than before, reading all of them")
             except (KafkaError, TimeoutError) as error:
@@ -107,11 +108,8 @@ class Projection:
         """Read on until something is in the way."""
         partitions = self._partitions(consumer)
         self._begun_anew.clear()
-        earliest = await asyncio.wait_for(consumer.beginning_offsets(sorted(partitions)), ANSWER_SECONDS)
-        self._known = await self._writer.claim({(tp.topic, tp.partition): offset for tp, offset in earliest.items()})
         consumer.assign(sorted(partitions))
-        for (topic, number), offset in self._known.items():
-            consumer.seek(TopicPartition(topic, number), offset)
+        await self._resume(consumer, partitions)
         checked_at = pruned_at = float("-inf")
         while True:
             if time.monotonic() - checked_at > CHECK_SECONDS:
@@ -121,8 +119,18 @@ class Projection:
                 await self._prune()
                 pruned_at = time.monotonic()
             batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_PER_ROUND)
-            if batches:
-                await self.apply(batches)
+            try:
+                await self._apply(batches)
+            except PositionMovedError:  # another web role wrote these records
+                self._metrics.waits.labels("another_role").inc()
+                await self._resume(consumer, partitions)
+
+    async def _resume(self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition]) -> None:
+        """Read on from where the history ends."""
+        earliest = await asyncio.wait_for(consumer.beginning_offsets(sorted(partitions)), ANSWER_SECONDS)
+        self._known = await self._writer.claim({(tp.topic, tp.partition): offset for tp, offset in earliest.items()})
+        for (topic, number), offset in self._known.items():
+            consumer.seek(TopicPartition(topic, number), offset)
 
     def _partitions(self, consumer: AIOKafkaConsumer) -> set[TopicPartition]:
         found: set[TopicPartition] = set()
@@ -154,12 +162,10 @@ class Projection:
         if self._partitions(consumer) != partitions:
             raise _PartitionsChangedError
 
-    async def apply(self, batches: Batches) -> None:
-        """Write one round of records, set the unreadable ones aside.
-
-        Raises:
-            PositionMovedError: somebody else did; nothing was written.
-        """
+    async def _apply(self, batches: Batches) -> None:
+        """Write one round of records, set the unreadable ones aside."""
+        if not batches:
+            return
         started = time.perf_counter()
         frame_records = [record for tp, batch in batches.items() if tp.topic == self._indicators for record in batch]
         event_records = [record for tp, batch in batches.items() if tp.topic == self._alerts for record in batch]
@@ -190,7 +196,7 @@ class Projection:
         return moves
 
     async def _prune(self) -> None:
-        now_ms = round(time.time() * 1000)
+        now_ms = round(self._clock() * 1000)
         assert INDICATORS.retention_ms is not None
         assert ALERTS.retention_ms is not None
         gone = await self._writer.prune(now_ms - INDICATORS.retention_ms, now_ms - ALERTS.retention_ms)
