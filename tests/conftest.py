@@ -8,9 +8,11 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from tests.servers.embedded import EmbeddedBroker, run_embedded_broker
 from tests.servers.kafka import KafkaCluster, run_kafka
 from tests.servers.prometheus import Prometheus, run_prometheus
 from tests.servers.tools import MissingServerError
@@ -72,6 +74,13 @@ def own_kafka() -> Iterator[KafkaCluster]:
     """An Apache Kafka of the test's own, that may be stopped."""
     with run_kafka() as cluster:
         yield cluster
+
+
+@pytest.fixture
+def embedded_broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
+    """An embedded broker of the test's own, that may be stopped and killed; topics have the default prefix."""
+    with run_embedded_broker(tmp_path / "broker") as broker:
+        yield broker
 
 
 @pytest.fixture

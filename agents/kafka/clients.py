@@ -35,6 +35,8 @@ def create_consumer(kafka: KafkaSettings, client_id: str, group: str | None = No
         auto_offset_reset="earliest",
         session_timeout_ms=6_000,
         heartbeat_interval_ms=2_000,
+        # The embedded broker answers an idle fetch only when this has passed; a cluster answers at once.
+        fetch_max_wait_ms=100,
         max_partition_fetch_bytes=8 << 20,
     )
 
