@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 import aiohttp
 import structlog
 
+from agents.settings import SettingsError
+
 log = structlog.get_logger()
 
 RESTART_FIRST_SECONDS = 0.3
@@ -23,6 +25,10 @@ RESTART_LAST_SECONDS = 10.0
 # A child that lived this long had started well: its next death is a first one again.
 STEADY_SECONDS = 30.0
 STOP_SECONDS = 4.0
+# All children together: a SIGTERM to `up` ends it within ten seconds.
+STOP_ALL_SECONDS = 9.0
+# What the command line says when the operator has to change something: starting again does not help.
+_USAGE_EXIT = 2
 _PR_SET_PDEATHSIG = 1
 
 
@@ -36,17 +42,19 @@ class Child:
     """One child process that should always be there.
 
     name: for people. command: argv. environ: its whole environment. probe_url: its `/-/ready`, empty = none.
+    restart: start it again when it dies. ended: set once it has died and is not started again.
     """
 
     name: str
     command: Sequence[str]
     environ: Mapping[str, str]
     probe_url: str = ""
+    restart: bool = True
     process: asyncio.subprocess.Process | None = None
     restarts: int = 0
     _keeper: asyncio.Task[None] | None = None
     _stopping: bool = False
-    exit_code: asyncio.Future[int] | None = field(default=None)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
         """Start it and keep it alive until `stop`."""
@@ -55,7 +63,11 @@ class Child:
 
     async def _spawn(self) -> None:
         self.process = await asyncio.create_subprocess_exec(
-            *self.command, env=dict(self.environ), stdin=asyncio.subprocess.DEVNULL, preexec_fn=_die_with_parent
+            *self.command,
+            env=dict(self.environ),
+            stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C at the terminal reaches us alone, and we stop them in order
+            preexec_fn=_die_with_parent,
         )
 
     async def _keep(self) -> None:
@@ -65,6 +77,9 @@ class Child:
             assert self.process is not None
             code = await self.process.wait()
             if self._stopping:
+                return
+            if not self.restart:
+                self.ended.set()
                 return
             self.restarts += 1
             if time.monotonic() - started > STEADY_SECONDS:
@@ -94,7 +109,13 @@ class Child:
                 await self._keeper
 
     async def why_not_ready(self, session: aiohttp.ClientSession) -> str | None:
-        """None = ready; otherwise the reason in its own words."""
+        """None = ready; otherwise the reason in its own words.
+
+        Raises:
+            SettingsError: it refused to start, having said why on stderr.
+        """
+        if self.process is not None and self.process.returncode == _USAGE_EXIT:
+            raise SettingsError(f"{self.name} refused to start")
         if self.process is None or self.process.returncode is not None:
             return "not running"
         if not self.probe_url:
@@ -111,6 +132,7 @@ async def wait_ready(children: Sequence[Child], seconds: float) -> None:
 
     Raises:
         TimeoutError: names the ones that are not, with their reasons.
+        SettingsError: one of them refused to start.
     """
     deadline = time.monotonic() + seconds
     async with aiohttp.ClientSession() as session:
@@ -125,10 +147,13 @@ async def wait_ready(children: Sequence[Child], seconds: float) -> None:
             await asyncio.sleep(0.2)
 
 
-async def stop_in_order(children: Sequence[Child]) -> None:
-    """Stop one after the other, the first one first."""
-    for child in children:
-        await child.stop()
+async def stop_in_order(stages: Sequence[Sequence[Child]]) -> None:
+    """Stop stage after stage, the children of one stage together; one that hangs leaves time for the others."""
+    deadline = time.monotonic() + STOP_ALL_SECONDS
+    for place, stage in enumerate(stages):
+        later = len(stages) - place - 1
+        seconds = min(STOP_SECONDS, deadline - later - time.monotonic())
+        await asyncio.gather(*(child.stop(max(0.1, seconds)) for child in stage))
 
 
 def driftline_command(*arguments: str) -> list[str]:

@@ -3,20 +3,20 @@
 import asyncio
 import base64
 import secrets
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from agents.budget_files import BudgetPublisher, load_budget_paths
+from agents.budget_files import load_budget_paths
+from agents.cli.output import ExitCode, fail
 from agents.kafka.admin import create_topics
 from agents.logs import configure_logs
 from agents.process import run_until_stopped
 from agents.settings import Settings, load_settings
 from agents.stack import Stack, create_stack, lock_data_dir
 
-ROLES = ("worker", "notifier", "web", "ingest")
+EMBEDDED_PARTITIONS = 4
 
 
 def webhook_receiver(url: str, data_dir: Path) -> dict[str, Any]:
@@ -70,35 +70,35 @@ def announce_ready(stack: Stack) -> None:
     )
 
 
-async def start_log(stack: Stack, kafka: str | None) -> None:
-    """The broker and its topics."""
-    if kafka is None:
-        stack.use_kafka(await stack.start_broker())
+async def start_everything(stack: Stack, *, embedded: bool) -> None:
+    """The log, its topics, and every role; returns when all are ready."""
+    if embedded:
+        await stack.start_broker()
     await create_topics(stack.settings)
+    for role in ("web", "worker", "notifier"):
+        await stack.start_role(role)
+    # The web role has published the budgets when it is ready: from the first sample on, ingest knows what is needed.
+    await stack.wait_ready("web")
+    await stack.start_role("ingest")
+    await stack.wait_ready()
 
 
-async def _run(
-    settings: Settings, config: Path | None, overrides: dict[str, Any], paths: list[Path], kafka: str | None
-) -> None:
-    # The embedded broker's partitions are counted in megabytes: few are enough for one machine.
-    if kafka is None and "partitions" not in settings.kafka.model_fields_set:
-        overrides.setdefault("kafka", {})["partitions"] = "4"
-        settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"partitions": 4})})
-    stack = create_stack(settings, config, overrides, embedded=kafka is None)
-    publisher: BudgetPublisher | None = None
+async def _run(stack: Stack, *, embedded: bool) -> None:
     try:
-        await start_log(stack, kafka)
-        publisher = BudgetPublisher(stack.settings, paths)
-        await publisher.start()
-        for role in ROLES:
-            await stack.start_role(role)
-        await stack.wait_ready()
+        await start_everything(stack, embedded=embedded)
         announce_ready(stack)
-        await run_until_stopped()
+        await run_until_stopped(asyncio.create_task(stack.keep_broker(), name="broker's keeper"))
     finally:
-        if publisher is not None:
-            await publisher.stop()
         await stack.stop()
+
+
+def with_fewer_partitions(settings: Settings, overrides: dict[str, Any]) -> Settings:
+    """The embedded broker's partitions are counted in megabytes: few are enough for one machine."""
+    if "partitions" in settings.kafka.model_fields_set:
+        return settings
+    overrides.setdefault("kafka", {})["partitions"] = str(EMBEDDED_PARTITIONS)
+    kafka = settings.kafka.model_copy(update={"partitions": EMBEDDED_PARTITIONS})
+    return settings.model_copy(update={"kafka": kafka})
 
 
 def up(
@@ -129,14 +129,17 @@ def up(
     settings = load_settings(config, overrides=overrides)
     all_paths = [*(budgets or []), *(paths or [])]
     if not all_paths:
-        print("no budgets: give a file or a directory, such as --budgets examples/budgets", file=sys.stderr)  # noqa: T201
-        raise typer.Exit(2)
+        fail("no budgets: give a file or a directory, such as --budgets examples/budgets", ExitCode.USAGE)
     load_budget_paths(all_paths, settings.step)  # a wrong file must stop here, not after the start
     configure_logs(settings.log_format, "up")
+    embedded = "bootstrap" not in settings.kafka.model_fields_set
+    if embedded:
+        settings = with_fewer_partitions(settings, overrides)
     with lock_data_dir(settings.data_dir):
         if webhook is not None:
             receivers = [
                 receiver.model_dump(mode="json", exclude_defaults=True) for receiver in settings.notifier.receivers
             ]
             overrides["notifier"] = {"receivers": [*receivers, webhook_receiver(webhook, settings.data_dir)]}
-        asyncio.run(_run(settings, config, overrides, all_paths, kafka))
+        stack = create_stack(settings, config, overrides, all_paths)
+        asyncio.run(_run(stack, embedded=embedded))
