@@ -10,20 +10,18 @@ import binascii
 import hmac
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from agents.passwords import Passwords
 from agents.settings import SettingsError
 from agents.web_config import TlsConfig, WebConfig, load_web_config
 
 log = structlog.get_logger()
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 _OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
 _CHECK_FILES_SECONDS = 1.0
@@ -39,14 +37,12 @@ def create_ssl_context(tls: TlsConfig) -> ssl.SSLContext:
         SettingsError: a file that cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = _VERSIONS[tls.min_version]
-    context.verify_mode = ssl.CERT_NONE if tls.client_auth_type == "NoClientCert" else ssl.CERT_OPTIONAL
-    load_certificates(context, tls)
+    apply_tls(context, tls)
     return context
 
 
-def load_certificates(context: ssl.SSLContext, tls: TlsConfig) -> None:
-    """Put the files' certificates into a context, also one in use: the next handshakes have them.
+def apply_tls(context: ssl.SSLContext, tls: TlsConfig) -> None:
+    """Put the configuration into a context, also one in use: the next handshakes have it. Authorities only add up.
 
     Raises:
         SettingsError: a file that cannot be used.
@@ -60,6 +56,8 @@ def load_certificates(context: ssl.SSLContext, tls: TlsConfig) -> None:
             context.load_verify_locations(tls.client_ca_file)
         except OSError as error:
             raise SettingsError(f"{tls.client_ca_file}: not a certificate authority: {error}") from error
+    context.minimum_version = _VERSIONS[tls.min_version]
+    context.verify_mode = ssl.CERT_NONE if tls.client_auth_type == "NoClientCert" else ssl.CERT_OPTIONAL
 
 
 class Access:
@@ -100,18 +98,20 @@ class Access:
             return
         self._seen = seen
         try:
-            config = self._load(self._path)
-            if self.authenticated and not _is_authenticated(config):
-                raise SettingsError(f"{self._path}: leaves nobody to prove who it is: needs a restart")
-            if self.ssl_context is not None and config.tls_server_config is not None:
-                load_certificates(self.ssl_context, config.tls_server_config)
+            self._take(self._load(self._path))
         except SettingsError as error:
             log.warning("changed web configuration refused, the last good one stays", reason=str(error))
-            return
+        else:
+            log.info("web configuration read again", file=str(self._path))
+
+    def _take(self, config: WebConfig) -> None:
+        if self.authenticated and not _is_authenticated(config):
+            raise SettingsError(f"{self._path}: leaves nobody to prove who it is: needs a restart")
         if (config.tls_server_config is None) != (self.ssl_context is None):
-            log.warning("TLS is switched on and off by a restart only", file=str(self._path))
+            raise SettingsError(f"{self._path}: tls_server_config: switching TLS on or off needs a restart")
+        if self.ssl_context is not None and config.tls_server_config is not None:
+            apply_tls(self.ssl_context, config.tls_server_config)
         self._config = config
-        log.info("web configuration read again", file=str(self._path))
 
     async def why_refused(self, request: web.Request) -> web.Response | None:
         """The answer for a caller that may not; None = it may."""
@@ -143,8 +143,8 @@ class Access:
 
     def _is_token(self, token: str) -> bool:
         # Every token is compared, whichever it is: time tells nothing.
-        matches = [hmac.compare_digest(token.encode(), known.encode()) for known in self._config.bearer_tokens]
-        return any(matches)
+        given = token.encode(errors="surrogateescape")
+        return sum(hmac.compare_digest(given, known.encode()) for known in self._config.bearer_tokens) > 0
 
     async def _is_user(self, credentials: str) -> bool:
         try:

@@ -19,6 +19,55 @@ class OrdersMetrics:
         self.budgets = Gauge("driftline_budgets", "Service budgets in force.", registry=registry)
 
 
+class IngestMetrics:
+    """What comes in, what is kept of it, and how Kafka takes it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "driftline_ingest_requests_total",
+            "Write requests answered, by HTTP status.",
+            ["code"],
+            registry=registry,
+        )
+        self.body_bytes = Counter(
+            "driftline_ingest_body_bytes_total", "Compressed bytes of write requests read.", registry=registry
+        )
+        self.samples = Counter(
+            "driftline_ingest_samples_total",
+            "Samples and histograms that a budget needs and that Kafka has acknowledged.",
+            registry=registry,
+        )
+        self.dropped = Counter(
+            "driftline_ingest_samples_dropped_total",
+            "Samples and histograms of accepted requests that were not kept: unneeded by any budget, or series_limit.",
+            ["reason"],
+            registry=registry,
+        )
+        self.metadata_dropped = Counter(
+            "driftline_ingest_metadata_dropped_total", "Metadata entries, which are not kept.", registry=registry
+        )
+        self.known_series = Gauge(
+            "driftline_ingest_known_series", "Series whose labels need not be read again.", registry=registry
+        )
+        self.needed_series = Gauge(
+            "driftline_ingest_needed_series", "Known series that a budget needs.", registry=registry
+        )
+        self.delay_seconds = Histogram(
+            "driftline_ingest_delay_seconds",
+            "From a request's newest sample time, by the sender's clock, to Kafka's acknowledgement.",
+            buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0),
+            registry=registry,
+        )
+        self.pending_bytes = Gauge(
+            "driftline_ingest_pending_bytes", "Bytes read or waiting for Kafka's acknowledgement.", registry=registry
+        )
+        self.kafka_errors = Counter(
+            "driftline_ingest_kafka_errors_total",
+            "Connections to Kafka that failed or were given up.",
+            registry=registry,
+        )
+
+
 class WorkerMetrics:
     """How the worker keeps up."""
 

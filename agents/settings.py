@@ -68,13 +68,18 @@ class KafkaSettings(_Section):
 
 
 class IngestSettings(_Section):
-    """The remote-write endpoint. Limits are checked before the work that they bound."""
+    """The remote-write endpoint. Limits are checked before the work that they bound.
+
+    max_series: series that budgets need and that were written within the last hour; new ones beyond are refused.
+    max_cached_blobs: series whose labels need not be read again, needed or not; half of it is always held.
+    """
 
     listen: Listen = "127.0.0.1:9797"
     web_config_file: Path | None = None
     insecure_listen: bool = False
     max_body_bytes: int = 16 * 1024 * 1024
     max_decoded_bytes: int = 64 * 1024 * 1024
+    max_series: int = 1_000_000
     max_series_per_request: int = 100_000
     max_labels_per_series: int = 64
     max_label_bytes: int = 16 * 1024

@@ -12,10 +12,10 @@ from typing import Protocol
 
 import faust
 import structlog
-from aiokafka.partitioner import murmur2
 from faust.types import TP, EventT, StreamT
 
 from agents.kafka.codecs import dead_letter_headers
+from agents.kafka.partitions import partition_of
 from agents.kafka.topics import DEAD_LETTER, JUDGE_CHANGELOG, SAMPLES
 from agents.metrics import WorkerMetrics
 from agents.settings import Settings
@@ -38,11 +38,6 @@ MAX_DEAD_LETTERS_IN_A_ROW = 100
 # that somebody fills with the past (time-lapse, a replay) must not be told that it is now.
 SILENT_SECONDS = 3.0
 LIVE_WITHIN_SECONDS = 600.0
-
-
-def partition_of(service: str, partitions: int) -> int:
-    """The partition of a service: Kafka's own default for its key."""
-    return int((murmur2(service.encode()) & 0x7FFFFFFF) % partitions)
 
 
 class _Message(Protocol):

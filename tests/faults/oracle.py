@@ -5,9 +5,9 @@ from collections import defaultdict
 from aiokafka import TopicPartition
 
 from agents.kafka.clients import create_consumer, read_to_end
+from agents.kafka.partitions import partition_of
 from agents.kafka.topics import ALERTS, INDICATORS, ORDERS, SAMPLES
 from agents.settings import Settings
-from agents.worker.agent import partition_of
 from agents.worker.partition import BudgetVersion, Partition
 from budgets.event import decode_event, parse_time
 from budgets.judge import Judge
