@@ -38,6 +38,7 @@ from agents.storage.metadata import RowId, metadata
 # pending: to be sent. sent: the receiver took it. dead: given up, with the reason. superseded: told by the alert's
 # resolution instead. expired: too old when it was taken in, never sent.
 State = Literal["pending", "sent", "dead", "superseded", "expired"]
+Unsent = Literal["dead", "superseded"]
 
 _PENDING = text("state = 'pending'")
 
@@ -68,7 +69,7 @@ outbox = Table(
     CheckConstraint("state IN ('pending', 'sent', 'dead', 'superseded', 'expired')", name="state"),
     Index(None, "receiver", "due_at", sqlite_where=_PENDING, postgresql_where=_PENDING),
     Index(None, "fingerprint", "receiver"),
-    Index(None, "finished_at"),
+    Index(None, "created_at"),
     sqlite_autoincrement=True,
 )
 
@@ -205,7 +206,7 @@ async def record_end(
     delivery: Delivery,
     now_ms: int,
     *,
-    state: Literal["dead", "superseded"],
+    state: Unsent,
     status: int | None,
     reason: str,
 ) -> None:
@@ -232,12 +233,6 @@ async def backlogs(connection: AsyncConnection) -> dict[str, Backlog]:
     return {receiver: Backlog(count, oldest_at) for receiver, count, oldest_at in rows}
 
 
-async def pending_of(connection: AsyncConnection, receiver: str) -> Sequence[Delivery]:
-    """Every pending row of a receiver, in order."""
-    mine = (outbox.c.receiver == receiver, outbox.c.state == "pending")
-    return [_delivery(row) for row in await connection.execute(select(outbox).where(*mine).order_by(outbox.c.id))]
-
-
 async def deliveries_of(connection: AsyncConnection, fingerprint: str) -> Sequence[Delivery]:
     """Everything that was or is to be sent about one alert, in order: for the API and the page."""
     rows = await connection.execute(select(outbox).where(outbox.c.fingerprint == fingerprint).order_by(outbox.c.id))
@@ -245,8 +240,8 @@ async def deliveries_of(connection: AsyncConnection, fingerprint: str) -> Sequen
 
 
 async def prune(connection: AsyncConnection, before_ms: int) -> int:
-    """Forget rows that ended before `before_ms`; returns how many."""
-    return (await connection.execute(delete(outbox).where(outbox.c.finished_at < before_ms))).rowcount
+    """Forget rows that were added before `before_ms`; returns how many."""
+    return (await connection.execute(delete(outbox).where(outbox.c.created_at < before_ms))).rowcount
 
 
 async def check_writable(connection: AsyncConnection) -> None:

@@ -67,7 +67,7 @@ def _state(event: AlertEvent) -> str:
         return "Resolved"
     if event.status == "stale":
         return f"No data ({event.severity})"
-    changed = {"escalated": " (was less severe)", "deescalated": " (was more severe)"}.get(event.transition, "")
+    changed = {"escalated": " (escalated)", "deescalated": " (eased)"}.get(event.transition, "")
     return event.severity.capitalize() + changed
 
 
@@ -80,11 +80,11 @@ def _emoji(event: AlertEvent) -> str:
 def _blocks(event: AlertEvent) -> Iterator[Block]:
     header = f"{_emoji(event)} {_title(event)}"
     yield {"type": "header", "text": {"type": "plain_text", "text": escape(header, MAX_HEADER), "emoji": True}}
-    yield _plain(event.annotations.summary or _title(event), _MAX_SENTENCE)
-    if event.annotations.description and event.status != "resolved":
+    yield _plain(event.annotations.summary.strip() or _title(event), _MAX_SENTENCE)
+    if event.annotations.description.strip() and event.status != "resolved":
         yield _plain(event.annotations.description, _MAX_DESCRIPTION)
-    fields = [_mrkdwn(f"*{name}*\n{escape(value, MAX_FIELD - 100)}") for name, value in _facts(event)]
-    yield {"type": "section", "fields": [*fields, _mrkdwn(f"*{_when(event)}")]}
+    facts = [(name, escape(value, MAX_FIELD - 100)) for name, value in _facts(event)]
+    yield {"type": "section", "fields": [_mrkdwn(f"*{name}*\n{value}") for name, value in (*facts, _period(event))]}
     if links := " · ".join(_links(event)):
         yield {"type": "section", "text": _mrkdwn(links)}
     yield {"type": "context", "elements": [{"type": "plain_text", "text": line} for line in _footer(event)]}
@@ -105,16 +105,17 @@ def _facts(event: AlertEvent) -> Iterator[tuple[str, str]]:
     if event.value is not None:
         yield "Value", format_value(event.value, event.unit)
     if event.threshold is not None:
-        yield (
-            "Limit",
-            f"{'at most' if event.direction == 'above' else 'at least'} " + format_value(event.threshold, event.unit),
-        )
+        side = "at most" if event.direction == "above" else "at least"
+        yield "Limit", f"{side} {format_value(event.threshold, event.unit)}"
     if evidence.baseline is not None:
         yield "Baseline", format_value(evidence.baseline, event.unit)
     if evidence.change_ratio is not None:
-        low_high = evidence.ci95
-        interval = "" if low_high is None else f" (95 % CI {low_high[0]:+.1%} to {low_high[1]:+.1%})".replace("%", " %")
-        yield "Change", f"{evidence.change_ratio:+.1%}".replace("%", " %") + interval.replace("95  %", "95 %")
+        interval = "" if evidence.ci95 is None else " (95 % CI {} to {})".format(*map(_percent, evidence.ci95))
+        yield "Change", _percent(evidence.change_ratio) + interval
+
+
+def _percent(ratio: float) -> str:
+    return f"{ratio * 100:+.1f} %"
 
 
 def format_value(value: float, unit: str) -> str:
@@ -135,14 +136,14 @@ def format_value(value: float, unit: str) -> str:
     return number + suffix
 
 
-def _when(event: AlertEvent) -> str:
-    """Since when, or from when to when, in the reader's own time zone; continues an opened bold mark."""
+def _period(event: AlertEvent) -> tuple[str, str]:
+    """Since when, or from when to when, in the reader's own time zone."""
     start = _date(event.starts_at)
     if event.status != "resolved":
-        return f"Since*\n{start}"
+        return "Since", start
     end = event.ends_at or event.at
     minutes = max(0, parse_time(end) - parse_time(event.starts_at)) // 60_000
-    return f"From, to*\n{start}, {_date(end)} ({minutes} min)"
+    return "From, to", f"{start}, {_date(end)} ({minutes} min)"
 
 
 def _date(text: str) -> str:

@@ -48,7 +48,7 @@ def upgrade() -> None:
         postgresql_where=pending,
     )
     op.create_index("ix_outbox_fingerprint_receiver", "outbox", ["fingerprint", "receiver"])
-    op.create_index("ix_outbox_finished_at", "outbox", ["finished_at"])
+    op.create_index("ix_outbox_created_at", "outbox", ["created_at"])
 
 
 def downgrade() -> None:
