@@ -1,6 +1,6 @@
 """What a budget says once every default is filled in: plain frozen values that travel as JSON in orders.
 
-The shapes of budget *files* live in `file_model.py`; `resolve.py` turns one into the other.
+The keys of budget *files* live in `file_model.py`; `load.py` and `complete.py` turn one into the other.
 Ratios are 0-1 here (a file's `max_percentage: 1.0` is a limit of 0.01), durations are milliseconds.
 """
 
