@@ -66,6 +66,7 @@ class SamplesAgent:
         self._dead_letters_in_a_row = 0
         self._failure: BaseException | None = None
         self._assigned = False
+        self._recovering = asyncio.Lock()  # Faust may ask for positions twice at a time
         self.partition_count = settings.kafka.partitions
         self.table: MutableMapping[bytes, bytes] = {}
         self.app: faust.App | None = None
@@ -86,19 +87,20 @@ class SamplesAgent:
     async def find_positions(self, assigned: frozenset[TP]) -> Mapping[TP, int]:
         """Recover the partitions that were gained, forget the lost ones, go on with the held ones."""
         numbers = {tp.partition for tp in assigned if tp.topic == self._samples_topic}
-        for lost in set(self._partitions) - numbers:
-            del self._partitions[lost]
-            self._snapshots.pop(lost, None)
-            self._last_record_at.pop(lost, None)
-        started = time.monotonic()
-        for gained in sorted(numbers - set(self._partitions)):
-            partition = self._create_partition(gained)
-            await recover(self._settings, partition, self.table)
-            self._partitions[gained] = partition
-            self._snapshots[gained] = (0, time.monotonic())
-        self._metrics.recovery_seconds.set(time.monotonic() - started)
-        self._assigned = True
-        return {TP(self._samples_topic, number): self._partitions[number].cursor for number in numbers}
+        async with self._recovering:
+            for lost in set(self._partitions) - numbers:
+                del self._partitions[lost]
+                self._snapshots.pop(lost, None)
+                self._last_record_at.pop(lost, None)
+            started = time.monotonic()
+            for gained in sorted(numbers - set(self._partitions)):
+                partition = self._create_partition(gained)
+                await recover(self._settings, partition, self.table)
+                self._partitions[gained] = partition
+                self._snapshots[gained] = (0, time.monotonic())
+            self._metrics.recovery_seconds.set(time.monotonic() - started)
+            self._assigned = True
+            return {TP(self._samples_topic, number): self._partitions[number].cursor for number in numbers}
 
     def _create_partition(self, number: int) -> Partition:
         settings = self._settings
