@@ -1,26 +1,31 @@
 """Method 3: the 95 % confidence interval of the change, and whether chance explains it.
 
 Neighbouring values share most of their window (a 5-minute rate every 15 s: 19 of 20 parts), so n values are worth
-far fewer: the lag-1 autocorrelation is estimated as they come and the effective sample size follows from it.
+far fewer: the lag-1 autocorrelation is estimated as they come and the effective sample size follows from it. Where
+values are nearly independent the newest window of them is averaged; where they are not, the newest one stands alone.
 """
 
 import math
 import struct
-from collections import deque
+from array import array
+from functools import lru_cache
 from statistics import NormalDist
 
 from streams.detect.memory import FadingMean
 from streams.detect.reading import Reading
+from streams.detect.share import share_interval, share_z
 
-_Z95 = 1.959964
+Z95 = 1.959964
 _MAX_RECENT = 40
 _MEMORY_MS = 2 * 3_600_000
 _CLIP_SIGMAS = 4.0
+# Averaging delays; it must be worth at least this many independent values.
+_MIN_EFFECTIVE = 2.0
 _HEAD = struct.Struct("<5d")
 
 _MONTH_MS = 30 * 86_400_000
 # The alarm budget is the installation's; one Judge sees a part of it. Twenty indicators are taken to share it.
-_INDICATORS_SHARING = 20.0
+INDICATORS_SHARING = 20.0
 
 
 def effective_samples(count: int, autocorrelation: float) -> float:
@@ -35,6 +40,7 @@ def effective_samples(count: int, autocorrelation: float) -> float:
     return max(1.0, count * (1.0 - autocorrelation) / (1.0 + autocorrelation))
 
 
+@lru_cache(maxsize=1024)
 def alarm_z(alarm_budget: float, window_ms: int) -> float:
     """The deviation that stationary Gaussian noise passes as rarely as the alarm budget says.
 
@@ -44,7 +50,7 @@ def alarm_z(alarm_budget: float, window_ms: int) -> float:
 
     Source: the rate at which such a process first passes u is u * phi(u) a window (Slepian 1961).
     """
-    allowed = alarm_budget / _INDICATORS_SHARING * window_ms / _MONTH_MS
+    allowed = alarm_budget / INDICATORS_SHARING * window_ms / _MONTH_MS
     low, high = 2.0, 10.0
     while high - low > 1e-6:
         middle = (low + high) / 2
@@ -53,23 +59,53 @@ def alarm_z(alarm_budget: float, window_ms: int) -> float:
     return high
 
 
+def student_z(z: float, freedom: float) -> float:
+    """A normal quantile widened for a spread that was learned from few values.
+
+    Args:
+        z: normal quantile, > 0. freedom: independent values behind the spread, > 0.
+
+    Source: Abramowitz and Stegun, 26.7.5, first two terms.
+
+    >>> round(student_z(1.96, 20), 2)
+    2.09
+    """
+    first = (z**3 + z) / 4.0
+    second = (5.0 * z**5 + 16.0 * z**3 + 3.0 * z) / 96.0
+    return z + first / freedom + second / freedom**2
+
+
 class Confidence:
     """Votes when the interval excludes zero and the alarm budget allows so small a chance.
 
-    step_ms: one reading a step. recent_ms: the newest values are compared over this time.
-    required_z: from `alarm_z`.
+    step_ms: one reading a step. window_ms: what may be averaged. required_z: from `alarm_z`.
+    change: the estimate, ratio. averaged: how many values it is the mean of.
     """
 
-    __slots__ = ("_last", "_product", "_recent", "_required_z", "_square", "interval", "p_value")
+    __slots__ = (
+        "_error",
+        "_last",
+        "_max_recent",
+        "_product",
+        "_reading",
+        "_recent",
+        "_required_z",
+        "_square",
+        "averaged",
+        "change",
+    )
 
-    def __init__(self, step_ms: int, recent_ms: int, required_z: float) -> None:
-        self._recent: deque[float] = deque(maxlen=max(1, min(_MAX_RECENT, recent_ms // step_ms + 1)))
+    def __init__(self, step_ms: int, window_ms: int, required_z: float) -> None:
+        self._max_recent = max(1, min(_MAX_RECENT, window_ms // step_ms))
+        self._recent = array("d")
         self._product = FadingMean(step_ms, _MEMORY_MS)
         self._square = FadingMean(step_ms, _MEMORY_MS)
         self._required_z = required_z
+        self._reading: Reading | None = None
         self._last = 0.0
-        self.interval = (0.0, 0.0)
-        self.p_value = 0.5
+        self._error = 0.0
+        self.change = 0.0
+        self.averaged = 1
 
     @property
     def autocorrelation(self) -> float:
@@ -77,10 +113,17 @@ class Confidence:
         square = self._square.mean
         return min(0.999, max(0.0, self._product.mean / square)) if square > 0 else 0.0
 
+    @property
+    def samples(self) -> int:
+        """How many of the newest values are at hand."""
+        return len(self._recent)
+
     def observe(self, reading: Reading) -> bool:
-        """Whether the newest values' mean is off by more than chance explains."""
+        """Whether the newest values are off by more than chance explains."""
         change = (reading.value - reading.expected) / abs(reading.expected)
         recent = self._recent
+        if len(recent) >= self._max_recent:
+            del recent[0]
         recent.append(change)
         bound = _CLIP_SIGMAS * reading.spread
         deviation = max(-bound, min(bound, change))  # an excursion must not teach how noise behaves
@@ -88,17 +131,68 @@ class Confidence:
         self._square.update(deviation * deviation)
         self._last = deviation
 
-        mean = sum(recent) / len(recent)
-        error = reading.spread / math.sqrt(effective_samples(len(recent), self.autocorrelation))
-        self.interval = (mean - _Z95 * error, mean + _Z95 * error)
-        t = mean / error * reading.sign
-        self.p_value = 0.5 * math.erfc(t / math.sqrt(2.0))
-        return t > self._required_z
+        effective = effective_samples(len(recent), self.autocorrelation)
+        if effective >= _MIN_EFFECTIVE:
+            self.averaged = len(recent)
+            self.change = math.fsum(recent) / len(recent)
+            self._error = reading.spread / math.sqrt(effective)
+        else:
+            self.averaged = 1
+            self.change = change
+            self._error = reading.spread
+        self._reading = reading
+        required = self._required_z
+        return self.deviation > required and self.deviation > student_z(required, reading.freedom)
+
+    @property
+    def sigmas(self) -> float:
+        """Standard errors between the change and none; 0.0 when the last step had no reading.
+
+        Of two views on a share of events the more doubtful one counts.
+        """
+        reading = self._reading
+        if reading is None:
+            return 0.0
+        sigmas = self.change / self._error
+        if reading.events is None:
+            return sigmas
+        by_chance = share_z(reading.value, reading.expected, reading.events)
+        return min(sigmas, by_chance, key=abs)
+
+    @property
+    def deviation(self) -> float:
+        """`sigmas` in the bad direction."""
+        return self.sigmas * self._reading.sign if self._reading is not None else 0.0
+
+    def is_surprising(self) -> bool:
+        """Whether the change, good or bad, is more than the alarm budget leaves to chance."""
+        return abs(self.sigmas) > self._required_z
+
+    @property
+    def p_value(self) -> float:
+        """The chance of a change this bad when nothing has changed, one-sided."""
+        return 0.5 * math.erfc(self.deviation / math.sqrt(2.0))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of `change`."""
+        reading = self._reading
+        if reading is None:
+            return 0.0, 0.0
+        half = student_z(Z95, reading.freedom) * self._error
+        low, high = self.change - half, self.change + half
+        if reading.events is not None:
+            share_low, share_high = share_interval(reading.value, reading.events, Z95)
+            size = abs(reading.expected)
+            low = min(low, (share_low - reading.expected) / size)
+            high = max(high, (share_high - reading.expected) / size)
+        return low, high
 
     def forget_recent(self) -> None:
         """Readings were missing: what comes next does not neighbour what came before."""
-        self._recent.clear()
+        del self._recent[:]
         self._last = 0.0
+        self._reading = None
 
     def snapshot(self) -> bytes:
         """At most 360 bytes."""
@@ -106,9 +200,10 @@ class Confidence:
         return head + struct.pack(f"<{len(self._recent)}d", *self._recent)
 
     def restore(self, data: bytes) -> None:
-        """Take a snapshot's state; the last interval is not part of it."""
+        """Take a snapshot's state; the last estimate is not part of it."""
         *memory, self._last = _HEAD.unpack_from(data)
         self._product.state = (memory[0], memory[1])
         self._square.state = (memory[2], memory[3])
-        self._recent.clear()
-        self._recent.extend(struct.unpack(f"<{(len(data) - _HEAD.size) // 8}d", data[_HEAD.size :]))
+        recent = struct.unpack(f"<{(len(data) - _HEAD.size) // 8}d", data[_HEAD.size :])
+        self._recent = array("d", recent[-self._max_recent :])
+        self._reading = None

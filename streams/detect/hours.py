@@ -1,24 +1,25 @@
 """The last eight days in hours: what the same time of day usually has, and how far values stray in an hour.
 
-Two rings of 192 numbers, whatever the step. Medians over days, so that one bad day changes nothing. Values that an
-alert has claimed must not come in: `baseline.py` keeps them out.
+Two rings of 192 single-precision numbers, whatever the step. Medians over days, so that one bad day changes nothing.
+Values that an alert has claimed must not come in: `detector.py` keeps them out. Hours are UTC; the budget's time zone
+and the week come with the baseline's own issue.
 """
 
 import math
 import struct
+from array import array
 from statistics import median
 
 HOUR_MS = 3_600_000
 _SLOTS = 192  # eight days: the same hour of seven days back stays readable while an hour is being written
 _DAYS = 7
 _FORMAT = struct.Struct(f"<qdqd{_SLOTS}f{_SLOTS}f")
-_FLOAT32 = struct.Struct("<f")
 
-# An hour counts when half of it was seen; a season when two days agree on it; the typical level from three hours on.
+# An hour counts when half of it was seen; a season when two days agree on it; peaks when there is a day of them.
 _MIN_SHARE = 0.5
 _MIN_DAYS = 2
-_MIN_TYPICAL_HOURS = 3
 _MIN_PEAK_HOURS = 24
+_LARGEST = 3.4e38  # of single precision
 
 # Gumbel distribution: median = mu + 0.3665 beta, interquartile range = 1.5725 beta.
 _GUMBEL_MEDIAN = -math.log(math.log(2.0))
@@ -27,9 +28,8 @@ _GUMBEL_IQR = math.log(math.log(4.0)) - math.log(math.log(4.0 / 3.0))
 _NAN = math.nan
 
 
-def _as_float32(value: float) -> float:
-    """What the ring's snapshot will say, so that a restored ring equals this one."""
-    return float(_FLOAT32.unpack(_FLOAT32.pack(max(-3.4e38, min(3.4e38, value))))[0])
+def _single(value: float) -> float:
+    return max(-_LARGEST, min(_LARGEST, value))
 
 
 class Hours:
@@ -51,15 +51,14 @@ class Hours:
         "_season_now",
         "_summary_hour",
         "_total",
-        "_typical",
         "count",
     )
 
     def __init__(self, step_ms: int, hours_between_alarms: float) -> None:
         self._min_count = max(1.0, _MIN_SHARE * HOUR_MS / step_ms)
         self._hours_between_alarms = max(2.0, hours_between_alarms)
-        self._means = [_NAN] * _SLOTS
-        self._peaks = [_NAN] * _SLOTS
+        self._means = array("f", [_NAN] * _SLOTS)
+        self._peaks = array("f", [_NAN] * _SLOTS)
         self._hour = -1
         self._total = 0.0
         self._peak = 0.0
@@ -71,7 +70,6 @@ class Hours:
         self._summary_hour = -1
         self._season_now: float | None = None
         self._season_next: float | None = None
-        self._typical: float | None = None
         self._alarm_level = 0.0
 
     def advance(self, at_ms: int) -> None:
@@ -81,8 +79,8 @@ class Hours:
             return
         if self._hour >= 0:
             whole = self.count >= self._min_count
-            self._means[self._hour % _SLOTS] = _as_float32(self._total / self.count) if whole else _NAN
-            self._peaks[self._hour % _SLOTS] = _as_float32(self._peak) if whole else _NAN
+            self._means[self._hour % _SLOTS] = _single(self._total / self.count) if whole else _NAN
+            self._peaks[self._hour % _SLOTS] = _single(self._peak) if whole else _NAN
             for skipped in range(max(self._hour + 1, hour - _SLOTS), hour):
                 self._means[skipped % _SLOTS] = self._peaks[skipped % _SLOTS] = _NAN
         self._hour = hour
@@ -120,9 +118,6 @@ class Hours:
         if self._summary_hour == self._hour:
             return
         self._summary_hour = self._hour
-        day = [self._means[(self._hour - back) % _SLOTS] for back in range(1, 25)]
-        known = [mean for mean in day if not math.isnan(mean)]
-        self._typical = median(known) if len(known) >= _MIN_TYPICAL_HOURS else None
         self._alarm_level = self._fit_peaks()
 
     def _fit_peaks(self) -> float:
@@ -133,12 +128,6 @@ class Hours:
         scale = (peaks[-1 - quarter] - peaks[quarter]) / _GUMBEL_IQR
         location = median(peaks) - _GUMBEL_MEDIAN * scale
         return location + scale * math.log(self._hours_between_alarms)
-
-    @property
-    def typical(self) -> float | None:
-        """The median hour of the last day; None before three hours."""
-        self._summarise()
-        return self._typical
 
     @property
     def alarm_level(self) -> float:
@@ -154,7 +143,7 @@ class Hours:
 
     def scale(self, factor: float) -> None:
         """Move every remembered level: a new usual was adopted."""
-        self._means = [_as_float32(mean * factor) for mean in self._means]
+        self._means = array("f", [_single(mean * factor) for mean in self._means])
         self._total *= factor
         self._forget_summaries()
 
@@ -165,6 +154,6 @@ class Hours:
     def restore(self, data: bytes) -> None:
         """Take a snapshot's state."""
         self._hour, self._total, self.count, self._peak, *rings = _FORMAT.unpack(data)
-        self._means = rings[:_SLOTS]
-        self._peaks = rings[_SLOTS:]
+        self._means = array("f", rings[:_SLOTS])
+        self._peaks = array("f", rings[_SLOTS:])
         self._forget_summaries()

@@ -16,13 +16,14 @@ class FadingMean:
     step_ms, memory_ms: the time constant is memory_ms; at least one step.
     """
 
-    __slots__ = ("_fading_factor", "_full_at", "_old", "_young", "mean")
+    __slots__ = ("_count", "_fading_factor", "_full_at", "_old", "_young", "mean")
 
     def __init__(self, step_ms: int, memory_ms: int) -> None:
         self._fading_factor = -math.expm1(-step_ms / max(memory_ms, step_ms))
         self._full_at = 1.0 / self._fading_factor
-        self._young: stats.Mean = stats.Mean()
+        self._young: stats.Mean | None = stats.Mean()
         self._old: stats.EWMean | None = None
+        self._count = 0.0
         self.mean = 0.0
 
     def update(self, value: float) -> None:
@@ -31,26 +32,28 @@ class FadingMean:
             self._old.update(value)
             self.mean = self._old.get()
             return
+        assert self._young is not None
         self._young.update(value)
+        self._count += 1.0
         self.mean = self._young.get()
-        if self._young.n >= self._full_at:
+        if self._count >= self._full_at:
             self._grow_old()
 
     def _grow_old(self) -> None:
         self._old = stats.EWMean(self._fading_factor)
         self._old.update(self.mean)
+        self._young = None  # two objects an indicator and mean are what memory is made of
 
     @property
     def state(self) -> tuple[float, float]:
-        """(values seen, mean): all there is to restore."""
-        return self._young.n, self.mean
+        """(values seen, at most a memory full of them; mean): all there is to restore."""
+        return self._count, self.mean
 
     @state.setter
     def state(self, state: tuple[float, float]) -> None:
-        count, self.mean = state
-        self._young = stats.Mean()
-        self._old = None
-        if count > 0:
-            self._young.update(self.mean, count)
-        if count >= self._full_at:
+        self._count, self.mean = min(state[0], math.ceil(self._full_at)), state[1]
+        self._young, self._old = stats.Mean(), None
+        if self._count > 0:
+            self._young.update(self.mean, self._count)
+        if self._count >= self._full_at:
             self._grow_old()

@@ -13,6 +13,8 @@ class Reading(NamedTuple):
     spread: usual standard deviation of value / expected - 1, ratio, > 0.
     sign: +1.0 when larger is worse, -1.0 when smaller is worse.
     season: what the same time of day usually has, None = not known yet.
+    freedom: how many independent values `spread` was learned from, > 0.
+    events: how many events a share was taken of; None = not a share, or not known.
     """
 
     at_ms: int
@@ -21,6 +23,8 @@ class Reading(NamedTuple):
     spread: float
     sign: float
     season: float | None = None
+    freedom: float = 1e9
+    events: float | None = None
 
 
 class Method(Protocol):

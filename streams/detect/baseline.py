@@ -1,0 +1,185 @@
+"""What is usual now: level, spread and season of one indicator.
+
+expected = level x season. Until two days agree on a season it is 1, and the level follows with a memory of an hour,
+fast enough for a daily rhythm; from then on the level is what the last day had relative to the season, and the
+season is a median over seven days (`hours.py`). New values are clipped to three spreads before they move anything,
+so that what strays teaches little. Whether a value may teach at all is `detector.py`'s business.
+"""
+
+import math
+import struct
+from typing import Literal
+
+from streams.detect.change_ratio import SMALLEST_BASELINE
+from streams.detect.hours import Hours
+from streams.detect.memory import FadingMean
+
+Rung = Literal["limits", "change", "zscore", "season"]
+
+KEPT_MS = 7 * 86_400_000
+_COLD_MEMORY_MS = 3_600_000
+_MEMORY_MS = 86_400_000
+_SPREAD_MEMORY_MS = 86_400_000
+# A relative change can be told after a window, but not before some minutes have been seen; spreads take longer.
+_CHANGE_AFTER_MS = 180_000
+_WARM_UP_MS = 900_000
+_WARM_UP_WINDOWS = 6
+_CLIP_LEVEL = 3.0
+_CLIP_SPREAD = 4.0
+_MEAN_DEVIATION = math.sqrt(math.pi / 2)  # standard deviation of a Gaussian / its mean absolute deviation
+# Where values stray by more than this from their level, an hour's mean says nothing about the time of day.
+_MAX_SEASONAL_SPREAD = 0.5
+_STATE = struct.Struct("<qqq?d4d")
+
+
+class Baseline:
+    """Learns one indicator's usual values.
+
+    step_ms: one value a step. window_ms: how long a value is remembered by its neighbours.
+    smallest_spread: values are never taken to be steadier than this, ratio > 0.
+    hours_between_alarms: see `Hours`.
+    """
+
+    __slots__ = (
+        "_count",
+        "_first_ms",
+        "_hours",
+        "_last_ms",
+        "_last_season",
+        "_level",
+        "_season",
+        "_seasonal",
+        "_smallest_spread",
+        "_step_ms",
+        "_stray",
+        "_warm_up_count",
+        "_window_ms",
+        "spread",
+    )
+
+    def __init__(self, step_ms: int, window_ms: int, smallest_spread: float, hours_between_alarms: float) -> None:
+        self._step_ms = step_ms
+        self._window_ms = max(window_ms, step_ms)
+        self._smallest_spread = smallest_spread
+        self._warm_up_count = max(_WARM_UP_MS, _WARM_UP_WINDOWS * self._window_ms) // step_ms
+        self._level = FadingMean(step_ms, _COLD_MEMORY_MS)
+        self._stray = FadingMean(step_ms, _SPREAD_MEMORY_MS)
+        self._hours = Hours(step_ms, hours_between_alarms)
+        self._seasonal = False
+        self._last_season = 1.0
+        self._season: float | None = None
+        self._count = 0
+        self._first_ms = 0
+        self._last_ms = 0
+        self.spread = smallest_spread
+
+    @property
+    def rung(self) -> Rung:
+        """How far it has come since its first value: see `docs/detection.md`."""
+        if self._count < self._warm_up_count:
+            soon = max(_CHANGE_AFTER_MS, self._window_ms)
+            return "change" if self._count * self._step_ms >= soon else "limits"
+        return "season" if self._seasonal else "zscore"
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether the spread means something."""
+        return self._count >= self._warm_up_count
+
+    @property
+    def freedom(self) -> float:
+        """How many independent values stand behind the spread."""
+        return min(self._count * self._step_ms, _SPREAD_MEMORY_MS) / self._window_ms
+
+    @property
+    def learned_ms(self) -> tuple[int, int]:
+        """Times of the oldest and the newest value behind it; (0, 0) = none."""
+        return max(self._first_ms, self._last_ms - KEPT_MS), self._last_ms
+
+    @property
+    def season(self) -> float | None:
+        """What the same time of day usually has; None = not known, or the values stray too much for one."""
+        return self._season
+
+    @property
+    def alarm_level(self) -> float:
+        """See `Hours.alarm_level`."""
+        return self._hours.alarm_level
+
+    def expect(self, at_ms: int) -> float | None:
+        """The usual value at a step; None before the first values and where it is zero."""
+        self._hours.advance(at_ms)
+        season = self._hours.season(at_ms)
+        if season is not None and (abs(season) <= SMALLEST_BASELINE or self.spread > _MAX_SEASONAL_SPREAD):
+            season = None
+        if (season is not None) != self._seasonal:
+            self._switch(season)
+        self._season = season
+        if season is not None:
+            self._last_season = season
+        if self._count == 0:
+            return None
+        expected = self._level.mean * self._last_season
+        return expected if abs(expected) > SMALLEST_BASELINE else None
+
+    def _switch(self, season: float | None) -> None:
+        """Count the level in other terms, its value unchanged."""
+        count, mean = self._level.state
+        level = mean * self._last_season
+        self._seasonal = season is not None
+        self._last_season = 1.0 if season is None else season
+        self._level = FadingMean(self._step_ms, _MEMORY_MS if self._seasonal else _COLD_MEMORY_MS)
+        self._level.state = (count, level / self._last_season)
+
+    def learn(self, at_ms: int, value: float, expected: float | None, sign: float) -> None:
+        """Take a value that nobody complains about; `expected` is what `expect` said at this step."""
+        kept = value
+        if expected is not None:
+            size = abs(expected)
+            deviation = (value - expected) / size
+            if self._count >= self._warm_up_count:
+                far = _CLIP_LEVEL * self.spread * size
+                kept = max(expected - far, min(expected + far, value))
+                self._stray.update(min(abs(deviation), _CLIP_SPREAD * self.spread))
+                self._hours.stray(deviation * sign)
+            else:
+                self._stray.update(abs(deviation))
+            self.spread = max(self._smallest_spread, _MEAN_DEVIATION * self._stray.mean)
+        self._level.update(kept / self._last_season)
+        self._hours.add(value)
+        self._count += 1
+        self._first_ms = self._first_ms or at_ms
+        self._last_ms = at_ms
+
+    def adopt(self, factor: float) -> None:
+        """Take a new level for the usual one: everything remembered moves with it."""
+        count, mean = self._level.state
+        self._hours.scale(factor)
+        if self._seasonal:
+            self._last_season *= factor
+        else:
+            self._level.state = (count, mean * factor)
+
+    def snapshot(self) -> bytes:
+        """1,633 bytes."""
+        head = _STATE.pack(
+            self._count,
+            self._first_ms,
+            self._last_ms,
+            self._seasonal,
+            self._last_season,
+            *self._level.state,
+            *self._stray.state,
+        )
+        return head + self._hours.snapshot()
+
+    def restore(self, data: bytes) -> None:
+        """Take a snapshot's state."""
+        self._count, self._first_ms, self._last_ms, self._seasonal, self._last_season, *memory = _STATE.unpack_from(
+            data
+        )
+        self._level = FadingMean(self._step_ms, _MEMORY_MS if self._seasonal else _COLD_MEMORY_MS)
+        self._level.state = (memory[0], memory[1])
+        self._stray.state = (memory[2], memory[3])
+        self.spread = max(self._smallest_spread, _MEAN_DEVIATION * self._stray.mean)
+        self._hours.restore(data[_STATE.size :])

@@ -1,0 +1,202 @@
+"""One indicator's baseline and the four methods, and what may teach the baseline.
+
+What an alert has claimed and what is too far off to be chance stays out of the baseline, good or bad. Nothing stays
+out for ever: what held for `ADOPT_WORSE_AFTER_MS` (`ADOPT_BETTER_AFTER_MS` in the good direction) is the new usual.
+"""
+
+import struct
+from typing import NamedTuple
+
+import msgspec
+
+from streams.detect.baseline import Baseline, Rung
+from streams.detect.change_ratio import ChangeRatio
+from streams.detect.confidence import INDICATORS_SHARING, Confidence, alarm_z
+from streams.detect.memory import FadingMean
+from streams.detect.reading import Reading
+from streams.detect.trend import Trend
+from streams.detect.zscore import ZScore
+
+ADOPT_WORSE_AFTER_MS = 7 * 86_400_000
+ADOPT_BETTER_AFTER_MS = 86_400_000
+_EXCURSION_MEMORY_MS = 3_600_000
+_TREND_MS = 4 * 3_600_000
+_MONTH_HOURS = 720.0
+# Spreads below a tenth, trends below half of the smallest change that matters do not matter.
+_SMALLEST_SPREAD_SHARE = 0.1
+_SMALLEST_RISE_SHARE = 0.5
+_HALF = 0.5
+_LARGEST = 1e150  # squares stay finite
+_STATE = struct.Struct("<qq2d")
+
+
+class Watch(msgspec.Struct, frozen=True):
+    """How one indicator is to be watched.
+
+    sign: +1.0 when larger is worse, -1.0 when smaller is worse. threshold: smallest change that matters, ratio.
+    alarm_budget: false alarms in 30 days for the installation. is_share: a share of events, 0-1.
+    phase_ms: spreads periodic work over the steps.
+    """
+
+    step_ms: int
+    window_ms: int
+    sign: float
+    threshold: float
+    alarm_budget: float
+    is_share: bool
+    phase_ms: int = 0
+
+
+class Finding(NamedTuple):
+    """What one step's value says against the baseline.
+
+    change: relative change of the value, ratio. worse_by: in the bad direction, what the thresholds are held against.
+    regressed: every method for a sudden change votes. trending: the trend votes. methods: who votes, by name.
+    """
+
+    rung: Rung
+    expected: float
+    change: float
+    worse_by: float
+    z: float
+    regressed: bool
+    trending: bool
+    methods: tuple[str, ...]
+
+
+class Detector:
+    """Takes every value of one indicator, in order: `observe`, then `learn` or nothing; `skip` where one is missing.
+
+    onset_ms: when the present deviation in the bad direction began; 0 = there is none.
+    """
+
+    __slots__ = (
+        "_at_ms",
+        "_excursion",
+        "_excursion_ms",
+        "_expected",
+        "_value",
+        "_watch",
+        "_zscore",
+        "baseline",
+        "change_ratio",
+        "confidence",
+        "onset_ms",
+        "trend",
+    )
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        step_ms, budget = watch.step_ms, watch.alarm_budget
+        hours_between_alarms = _MONTH_HOURS * INDICATORS_SHARING / budget
+        self.baseline = Baseline(
+            step_ms, watch.window_ms, _SMALLEST_SPREAD_SHARE * watch.threshold, hours_between_alarms
+        )
+        self.change_ratio = ChangeRatio(watch.threshold)
+        self._zscore = ZScore()
+        self.confidence = Confidence(step_ms, watch.window_ms, alarm_z(budget, watch.window_ms))
+        rise = _SMALLEST_RISE_SHARE * watch.threshold
+        self.trend = Trend(step_ms, rise, alarm_z(budget, _TREND_MS), watch.phase_ms)
+        self._excursion: FadingMean | None = None
+        self._excursion_ms = 0
+        self._at_ms = 0
+        self._value = 0.0
+        self._expected: float | None = None
+        self.onset_ms = 0
+
+    def observe(self, at_ms: int, value: float, events: float | None) -> Finding | None:
+        """Hold a value against the baseline; None while there is nothing to hold it against."""
+        value = max(-_LARGEST, min(_LARGEST, value))
+        baseline, watch = self.baseline, self._watch
+        expected = baseline.expect(at_ms)
+        self._at_ms, self._value, self._expected = at_ms, value, expected
+        if expected is None:
+            self.confidence.forget_recent()
+            return None
+        reading = Reading(
+            at_ms,
+            value,
+            expected,
+            baseline.spread,
+            watch.sign,
+            baseline.season,
+            baseline.freedom,
+            events if watch.is_share else None,
+        )
+        return self._ask(reading)
+
+    def _ask(self, reading: Reading) -> Finding:
+        """Every method, and whether they agree."""
+        changed = self.change_ratio.observe(reading)
+        off = self._zscore.observe(reading)
+        sure = self.confidence.observe(reading)
+        trending = self.trend.observe(reading)
+        worse_by = self.confidence.change * reading.sign
+        if worse_by <= self._watch.threshold * _HALF:
+            self.onset_ms = 0
+        elif self.onset_ms == 0:
+            self.onset_ms = reading.at_ms
+        # Where neighbours are nearly independent, their mean speaks for them: single values come and go.
+        regressed = (
+            sure
+            and ((changed and off) or self.confidence.averaged > 1)
+            and self.baseline.is_warm
+            and worse_by > self._watch.threshold
+            and worse_by > self.baseline.alarm_level
+        )
+        votes = (("change_ratio", changed), ("zscore", off), ("confidence_interval", sure), ("trend", trending))
+        methods = tuple(name for name, vote in votes if vote) if changed or off or sure or trending else ()
+        change = self.change_ratio.change
+        return Finding(
+            self.baseline.rung, reading.expected, change, worse_by, self._zscore.z, regressed, trending, methods
+        )
+
+    def learn(self, *, claimed: bool) -> None:
+        """Let the value just observed teach the baseline, unless an alert claims it or it is an excursion."""
+        if self.baseline.is_warm and self._expected is not None and (claimed or self._is_excursion()):
+            self._count_excursion()
+            return
+        if self._excursion is not None:
+            self._excursion_ms -= 2 * self._watch.step_ms
+            if self._excursion_ms <= 0:
+                self._excursion, self._excursion_ms = None, 0
+        self.baseline.learn(self._at_ms, self._value, self._expected, self._watch.sign)
+
+    def _is_excursion(self) -> bool:
+        return abs(self.confidence.change) > self._watch.threshold and self.confidence.is_surprising()
+
+    def _count_excursion(self) -> None:
+        if self._excursion is None:
+            self._excursion = FadingMean(self._watch.step_ms, _EXCURSION_MEMORY_MS)
+        self._excursion.update(self.change_ratio.change)
+        self._excursion_ms += self._watch.step_ms
+        change = self._excursion.mean
+        worse = change * self._watch.sign > 0
+        if self._excursion_ms >= (ADOPT_WORSE_AFTER_MS if worse else ADOPT_BETTER_AFTER_MS):
+            self.baseline.adopt(1.0 + change)
+            self._excursion, self._excursion_ms = None, 0
+            self.confidence.forget_recent()
+
+    def skip(self, at_ms: int) -> None:
+        """This step has no value, or one that says nothing."""
+        self.baseline.expect(at_ms)
+        self.confidence.forget_recent()
+
+    def snapshot(self) -> bytes:
+        """About 2.5 KB."""
+        count, mean = self._excursion.state if self._excursion is not None else (0.0, 0.0)
+        own = _STATE.pack(self.onset_ms, self._excursion_ms, count, mean)
+        parts = (own, self.baseline.snapshot(), self.trend.snapshot(), self.confidence.snapshot())
+        return msgspec.msgpack.encode(parts)
+
+    def restore(self, data: bytes) -> None:
+        """Take a snapshot's state."""
+        own, baseline, trend, confidence = msgspec.msgpack.decode(data, type=tuple[bytes, bytes, bytes, bytes])
+        self.onset_ms, self._excursion_ms, count, mean = _STATE.unpack(own)
+        self._excursion = None
+        if count > 0:
+            self._excursion = FadingMean(self._watch.step_ms, _EXCURSION_MEMORY_MS)
+            self._excursion.state = (count, mean)
+        self.baseline.restore(baseline)
+        self.trend.restore(trend)
+        self.confidence.restore(confidence)
