@@ -89,10 +89,10 @@ class _Admin:
         self._embedded = bool(settings.kafka.log_id)
         self._client = AdminClient({"bootstrap.servers": settings.kafka.bootstrap, "log_level": 0})
 
-    def states(self) -> list[TopicState]:
+    def states(self, *, with_config: bool = True) -> list[TopicState]:
         found = self._client.list_topics(timeout=REQUEST_SECONDS).topics
         names = {topic: self._settings.topic(topic.name) for topic in TOPICS}
-        configs = self._configs([name for name in names.values() if name in found])
+        configs = self._configs([name for name in names.values() if name in found]) if with_config else {}
         return [
             TopicState(
                 name,
@@ -109,13 +109,14 @@ class _Admin:
         missing = [state for state in states if state.partitions == 0]
         if missing and self._embedded:
             raise SettingsError(f"the embedded broker has no topic {missing[0].name}")
+        if not self._embedded:
+            for state in states:
+                if state not in missing:
+                    self._configure(state)
         if missing:
             self._make(missing)
             states = self._wait_visible()
         _check_partitions(states)
-        for state in states:
-            if not self._embedded:
-                self._configure(state)
 
     def _make(self, missing: list[TopicState]) -> None:
         replication = self._settings.kafka.replication
@@ -138,7 +139,7 @@ class _Admin:
         """A topic that was made is known to every broker a little later."""
         deadline = time.monotonic() + VISIBLE_SECONDS
         while True:
-            states = self.states()
+            states = self.states(with_config=False)  # not every broker can be asked about a new topic at once
             missing = [state.name for state in states if state.partitions == 0]
             if not missing:
                 return states
