@@ -47,7 +47,7 @@ class Annotations(msgspec.Struct, frozen=True):
 
 
 class AlertEvent(msgspec.Struct, frozen=True):
-    """One transition of one alert (CONTRACT 4). Times are RFC 3339 UTC with milliseconds and `Z`."""
+    """One transition of one alert. Times are RFC 3339 UTC with milliseconds and `Z`."""
 
     id: str
     fingerprint: str

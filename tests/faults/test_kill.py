@@ -148,7 +148,7 @@ async def _settle(settings: Settings, sink: WebhookSink, sender: Sender, killed:
 
 
 def assert_nothing_lost(outcome: Outcome) -> None:
-    """The promise of CONTRACT 4, as far as one run can show it."""
+    """What is promised of alert events, as far as one run can show it."""
     assert outcome.acknowledged > 100
     assert outcome.lost == 0
     assert len(outcome.expected) > 10, "the load must cause transitions"
