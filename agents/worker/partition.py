@@ -64,19 +64,24 @@ class Partition:
         self._meter.define(version.service, queries, version.effective_at_ms)
         self._judge.define(version.budget, version.service, version.effective_at_ms)
 
-    def recover(self, snapshot: bytes | None, frames: Iterable[IndicatorFrame], last_step_ms: int | None) -> int | None:
+    def restore(self, snapshot: bytes) -> None:
+        """Take over the Judge's state; what it decided before was published before.
+
+        Raises:
+            SnapshotError: this version cannot read it; nothing changed.
+        """
+        self._judge.restore(snapshot)
+
+    def catch_up(self, frames: Iterable[IndicatorFrame], last_step_ms: int | None) -> int | None:
         """Bring the Judge to the last published step; what it decides on the way was published before.
 
         Args:
-            snapshot: the Judge's state, None = from nothing.
             frames: the published frames after the snapshot, oldest first; repeats are harmless.
-            last_step_ms: the snapshot's step.
+            last_step_ms: the snapshot's step, None = there was none.
 
         Returns:
             The last published step, None = nothing has ever been published.
         """
-        if snapshot is not None:
-            self._judge.restore(snapshot)
         for frame in frames:
             if last_step_ms is None or frame.at > last_step_ms:
                 self._judge.observe(frame)

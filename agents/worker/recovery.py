@@ -14,6 +14,7 @@ from agents.kafka.topics import INDICATORS, SAMPLES
 from agents.settings import Settings
 from agents.worker.partition import Partition
 from agents.worker.snapshots import read_snapshot
+from budgets.judge import SnapshotError
 from streams.frame import IndicatorFrame, decode_frame
 from streams.meter import MAX_AHEAD_MS
 
@@ -46,14 +47,14 @@ async def recover(settings: Settings, partition: Partition, table: MutableMappin
         KafkaError: the log cannot be read now.
     """
     number = partition.number
-    snapshot = read_snapshot(table, number)
     samples = TopicPartition(settings.topic(SAMPLES.name), number)
+    snapshot_step_ms = _restore(partition, read_snapshot(table, number))
     consumer = create_consumer(settings.kafka, f"driftline-worker-recovery-{number}")
     await consumer.start()
     try:
-        step_ms = snapshot[0] if snapshot else None
-        frames = await _frames_after(consumer, TopicPartition(settings.topic(INDICATORS.name), number), step_ms)
-        last_step_ms = partition.recover(snapshot[1] if snapshot else None, frames, step_ms)
+        indicators = TopicPartition(settings.topic(INDICATORS.name), number)
+        frames = await _frames_after(consumer, indicators, snapshot_step_ms)
+        last_step_ms = partition.catch_up(frames, snapshot_step_ms)
         if last_step_ms is None:
             partition.cursor = int((await consumer.beginning_offsets([samples]))[samples])
         else:
@@ -66,10 +67,24 @@ async def recover(settings: Settings, partition: Partition, table: MutableMappin
         "partition recovered",
         partition=number,
         frames=len(frames),
-        snapshot_step_ms=step_ms,
+        snapshot_step_ms=snapshot_step_ms,
         last_step_ms=last_step_ms,
         cursor=partition.cursor,
     )
+
+
+def _restore(partition: Partition, snapshot: tuple[int, bytes] | None) -> int | None:
+    """The step of the snapshot that was taken over, None = there is none that this version can read."""
+    if snapshot is None:
+        return None
+    step_ms, data = snapshot
+    try:
+        partition.restore(data)
+    except SnapshotError as error:
+        # Every frame is still there: slower, and the same in the end.
+        log.warning("a snapshot is not used", partition=partition.number, reason=str(error))
+        return None
+    return step_ms
 
 
 async def earliest_offsets(settings: Settings, partitions: list[int]) -> Mapping[int, int]:
