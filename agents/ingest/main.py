@@ -44,7 +44,7 @@ class Budgets:
         """Take one order; other subjects are not ingest's business."""
         kind, _, service = subject.partition("/")
         if kind == "budget":
-            budget = budget_of_order(order) if order is not None and order.document is not None else None
+            budget = budget_of_order(order) if order is not None else None
             self._routes.define(service, budget, order.effective_at if order is not None else 0)
 
     async def follow(self, orders: OrderReader) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from budgets.spec.model import ServiceBudget
-from streams.promql.parse import selectors_of
+from budgets.spec.resolve import selectors_of_budget
 from streams.series.matchers import Matcher, matches_all, metric_name_of
 
 # A worker may be behind, and a rebuilt window looks back.
@@ -132,8 +132,7 @@ class Routes:
 
 
 def _selectors_of(budget: ServiceBudget) -> frozenset[Matchers]:
-    expressions = {expr for spec in budget.indicators for expr in (spec.expr, spec.weight_expr) if expr}
-    return frozenset(selector.matchers for expr in expressions for selector in selectors_of(expr))
+    return frozenset(selector.matchers for selector in selectors_of_budget(budget))
 
 
 def _index(entries: list[tuple[Matchers, bytes]]) -> _Metric:
