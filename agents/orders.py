@@ -159,7 +159,7 @@ class OrderReader:
                     await self._find_end()
                     self._note(None)
             except TimeoutError:
-                self._note(f"Kafka does not answer: orders may have changed since {CHECK_SECONDS:g} s")
+                self._note("Kafka does not answer: newer orders may not be known here")
             except (KafkaError, OSError) as error:
                 self._note(f"orders cannot be read: {error!r}")
                 await asyncio.sleep(RETRY_SECONDS)

@@ -3,11 +3,31 @@
 The embedded broker and a real cluster differ only in the bootstrap address.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from agents.settings import KafkaSettings
+
+
+class _Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
+    """Stops in good order also while brokers are away.
+
+    aiokafka 0.14 awaits the fetches that it has just cancelled: `stop` then ends half-way with CancelledError, which
+    its caller would take for his own cancellation, and leaves the connections open.
+    """
+
+    async def stop(self) -> None:
+        stopping = asyncio.ensure_future(super().stop())
+        try:
+            await asyncio.wait({stopping})
+        finally:
+            stopping.cancel()  # our caller's patience may have ended
+        if stopping.cancelled():
+            await self._client.close()
+        else:
+            stopping.result()
 
 
 def create_producer(kafka: KafkaSettings, client_id: str, *, linger_ms: int = 5) -> AIOKafkaProducer:
@@ -27,7 +47,7 @@ def create_producer(kafka: KafkaSettings, client_id: str, *, linger_ms: int = 5)
 
 def create_consumer(kafka: KafkaSettings, client_id: str, group: str | None = None) -> AIOKafkaConsumer:
     """A consumer without automatic commits: what is done is recorded by who does it."""
-    return AIOKafkaConsumer(
+    return _Consumer(
         bootstrap_servers=kafka.bootstrap,
         client_id=client_id,
         group_id=group,
