@@ -221,7 +221,7 @@ def test_the_image_holds_only_what_runs() -> None:
     rules = [line for line in lines if line and not line.startswith("#")]
     allowed = {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
     assert rules[0] == "*"
-    assert allowed == {"pyproject.toml", "uv.lock", "README.md", "streams", "budgets", "agents", "examples"}
+    assert allowed == {"pyproject.toml", "uv.lock", "README.md", "LICENSE", "streams", "budgets", "agents", "examples"}
     copied = set(
         re.findall(r"^COPY (?!--)(.*) \./\S*$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
     )
