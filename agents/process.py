@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Coroutine
 
 
 async def stop_requested() -> None:
@@ -25,3 +26,21 @@ async def run_until_stopped(*parts: asyncio.Task[None]) -> None:
     for part in done - {stop}:
         part.result()
         raise RuntimeError(f"{part.get_name()} ended by itself")
+
+
+async def run_interruptible(work: Coroutine[object, object, None], name: str) -> None:
+    """Do the work until it is done, it fails, or a stop signal comes; its `finally` blocks have run when this returns.
+
+    Raises:
+        Exception: what the work raised.
+    """
+    working = asyncio.create_task(work, name=name)
+    stop = asyncio.create_task(stop_requested())
+    try:
+        await asyncio.wait({working, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+    finally:
+        stop.cancel()
+        working.cancel()
+        await asyncio.gather(stop, working, return_exceptions=True)

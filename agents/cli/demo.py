@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,14 +15,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from agents.budget_files import BudgetPublisher
-from agents.cli.up import announce_ready, overrides_of, webhook_receiver
+from agents.cli.output import ExitCode, fail
+from agents.cli.up import announce_ready, overrides_of, webhook_receiver, with_fewer_partitions
 from agents.demo.live import Regression, send_live
 from agents.demo.receiver import Receiver
 from agents.demo.timelapse import Services, play_history
 from agents.demo.traffic import create_services
 from agents.logs import configure_logs
 from agents.probes import start_server
-from agents.process import run_until_stopped
+from agents.process import run_interruptible
 from agents.settings import load_settings, parse_duration_ms
 from agents.stack import Stack, create_stack, free_port, lock_data_dir
 
@@ -61,48 +62,65 @@ async def _first_alert(receiver: Receiver, ready_at: float) -> None:
     print(json.dumps(json.loads(body), indent=2), flush=True)  # noqa: T201  the command's output
 
 
-async def _run(data_dir: Path, overrides: dict[str, Any], history_ms: int) -> None:
+@asynccontextmanager
+async def _receiver() -> AsyncIterator[tuple[Receiver, str]]:
+    """A receiver that listens, and its address."""
     receiver = Receiver()
-    receiver_listen = f"127.0.0.1:{free_port()}"
-    server = await start_server(receiver.create_app(), receiver_listen)
-    overrides["notifier"] = {"receivers": [webhook_receiver(f"http://{receiver_listen}/", data_dir)]}
-    overrides["kafka"] = {"partitions": "4"}
-    overrides["evaluation_delay"] = EVALUATION_DELAY
-    settings = load_settings(overrides=overrides, environ={})
-    stack = create_stack(settings, None, overrides, embedded=True)
+    listen = f"127.0.0.1:{free_port()}"
+    server = await start_server(receiver.create_app(), listen)
+    try:
+        yield receiver, f"http://{listen}/"
+    finally:
+        await server.cleanup()
+
+
+@asynccontextmanager
+async def _published_budgets(stack: Stack) -> AsyncIterator[None]:
+    """The example budgets, in force since before the history began."""
+    publisher = BudgetPublisher(stack.settings, [EXAMPLE_BUDGETS], effective_at_ms=0)
+    await publisher.start()
+    try:
+        yield
+    finally:
+        await publisher.stop()
+
+
+async def _run(data_dir: Path, overrides: dict[str, Any], history_ms: int) -> None:
+    async with _receiver() as (receiver, address):
+        overrides["notifier"] = {"receivers": [webhook_receiver(address, data_dir)]}
+        overrides["evaluation_delay"] = EVALUATION_DELAY
+        settings = with_fewer_partitions(load_settings(overrides=overrides, environ={}), overrides)
+        stack = create_stack(settings, None, overrides)
+        try:
+            await stack.start_broker()
+            async with _published_budgets(stack):
+                await _show(stack, receiver, history_ms)
+        finally:
+            await stack.stop()
+
+
+async def _show(stack: Stack, receiver: Receiver, history_ms: int) -> None:
+    """History, live traffic, regression; goes on until it is cancelled."""
+    for role in ("worker", "notifier", "web"):
+        await stack.start_role(role)
+    await stack.wait_ready()
+    say.print(f"page: http://{stack.settings.web.listen}/")
     regression = Regression(SLOWDOWN)
     services = create_services(regression)
     rng = np.random.default_rng(7)
-    tasks: list[asyncio.Task[None]] = []
-    try:
-        stack.use_kafka(await stack.start_broker())
-        publisher = BudgetPublisher(stack.settings, [EXAMPLE_BUDGETS], effective_at_ms=0)
-        await publisher.start()
-        for role in ("worker", "notifier", "web"):
-            await stack.start_role(role)
-        await stack.wait_ready()
-        say.print(f"page: http://{settings.web.listen}/")
-        last_ms = await _play(stack, services, history_ms, rng)
-        last_ms = await _catch_up(stack, services, last_ms, rng)
-        await stack.start_role("ingest")
-        await stack.wait_ready()
-        url = f"http://{settings.ingest.listen}/api/v1/write"
-        tasks.append(asyncio.create_task(send_live(services, url, SCRAPE_SECONDS, rng, last_ms), name="live traffic"))
+    last_ms = await _play(stack, services, history_ms, rng)
+    last_ms = await _catch_up(stack, services, last_ms, rng)
+    await stack.start_role("ingest")
+    await stack.wait_ready()
+    url = f"http://{stack.settings.ingest.listen}/api/v1/write"
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(send_live(services, url, SCRAPE_SECONDS, rng, last_ms), name="live traffic")
+        tasks.create_task(stack.keep_broker(), name="broker's keeper")
         announce_ready(stack)
         ready_at = time.monotonic()
         regression.starts_at = time.time()
-        say.print(f"live traffic; auth-service now becomes {SLOWDOWN:g} times slower")
-        alert = asyncio.create_task(_first_alert(receiver, ready_at), name="first alert")
-        await run_until_stopped(tasks[0])
-        alert.cancel()
-        await publisher.stop()
-    finally:
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await stack.stop()
-        await server.cleanup()
+        say.print(f"live traffic; auth-service now becomes {SLOWDOWN:g} times slower (Ctrl-C ends the demonstration)")
+        tasks.create_task(_first_alert(receiver, ready_at), name="first alert")
 
 
 def demo(
@@ -117,8 +135,7 @@ def demo(
     try:
         history_ms = parse_duration_ms(history)
     except ValueError as error:
-        print(f"--history: {error}", file=sys.stderr)  # noqa: T201
-        raise typer.Exit(2) from error
+        fail(f"--history: {error}", ExitCode.USAGE)
     configure_logs("console", "demo")
     with tempfile.TemporaryDirectory(prefix="driftline-demo-") as temporary:
         directory = data_dir or Path(temporary)
@@ -126,4 +143,4 @@ def demo(
             data_dir=directory, kafka=None, ingest_listen=ingest_listen, web_listen=web_listen, step=None
         )
         with lock_data_dir(directory):
-            asyncio.run(_run(directory, overrides, history_ms))
+            asyncio.run(run_interruptible(_run(directory, overrides, history_ms), "demo"))

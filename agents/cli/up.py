@@ -12,7 +12,7 @@ from agents.budget_files import load_budget_paths
 from agents.cli.output import ExitCode, fail
 from agents.kafka.admin import create_topics
 from agents.logs import configure_logs
-from agents.process import run_until_stopped
+from agents.process import run_interruptible
 from agents.settings import Settings, load_settings
 from agents.stack import Stack, create_stack, lock_data_dir
 
@@ -87,7 +87,7 @@ async def _run(stack: Stack, *, embedded: bool) -> None:
     try:
         await start_everything(stack, embedded=embedded)
         announce_ready(stack)
-        await run_until_stopped(asyncio.create_task(stack.keep_broker(), name="broker's keeper"))
+        await stack.keep_broker()
     finally:
         await stack.stop()
 
@@ -142,4 +142,4 @@ def up(
             ]
             overrides["notifier"] = {"receivers": [*receivers, webhook_receiver(webhook, settings.data_dir)]}
         stack = create_stack(settings, config, overrides, all_paths)
-        asyncio.run(_run(stack, embedded=embedded))
+        asyncio.run(run_interruptible(_run(stack, embedded=embedded), "up"))
