@@ -19,6 +19,33 @@ class OrdersMetrics:
         self.budgets = Gauge("driftline_budgets", "Service budgets in force.", registry=registry)
 
 
+class BudgetFilesMetrics:
+    """What the publisher of budget files made of them. registry: None = shown nowhere yet."""
+
+    def __init__(self, registry: CollectorRegistry | None) -> None:
+        self._refused = Gauge(
+            "driftline_budget_files_refused",
+            "Budget files that cannot be used now; the last good budgets stay in force.",
+            registry=registry,
+        )
+        self._reloads = Counter(
+            "driftline_budget_reloads_total",
+            "Budget files read after the start or a change, by result: taken or refused.",
+            ["result"],
+            registry=registry,
+        )
+
+    def register(self, registry: CollectorRegistry) -> None:
+        """Show them in a registry."""
+        registry.register(self._refused)
+        registry.register(self._reloads)
+
+    def take(self, refused: int) -> None:
+        """Count one reading. refused: files that were wrong."""
+        self._refused.set(refused)
+        self._reloads.labels("refused" if refused else "taken").inc()
+
+
 class IngestMetrics:
     """What comes in, what is kept of it, and how Kafka takes it."""
 
