@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from agents.budget_files import load_budget_paths
 from agents.settings import load_settings
 from agents.stack import free_port
 from tests.servers.prometheus import run_prometheus
@@ -148,6 +149,15 @@ def test_the_settings_load_and_match_the_ports_and_addresses_of_the_compose_file
         port = getattr(settings, role).listen.rpartition(":")[2]
         assert f"127.0.0.1:{port}/-/healthy" in compose["services"][role]["healthcheck"]["test"][-1]
     assert [receiver.url for receiver in settings.notifier.receivers] == ["http://webhook-sink:8080/"]
+
+
+def test_the_budgets_load_and_watch_what_is_scraped() -> None:
+    budgets = load_budget_paths([DEPLOY / "budgets"], 15_000)
+    assert {indicator.id for budget in budgets for indicator in budget.indicators} == {
+        "prometheus/response_time_p95",
+        "prometheus/error_rate",
+    }
+    assert all('job="prometheus"' in indicator.expr for budget in budgets for indicator in budget.indicators)
 
 
 def test_prometheus_scrapes_every_role_and_writes_to_ingest() -> None:

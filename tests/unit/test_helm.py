@@ -11,6 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from agents.budget_files import load_budget_paths
 from agents.settings import KafkaSettings, ReceiverSettings, Settings, load_settings
 from tests.servers.tools import find_program
 
@@ -247,6 +248,16 @@ def test_receivers_reach_the_settings_with_their_secrets_as_mounted_files(full: 
     }
     wanted = {str(path) for receiver in receivers for path in (receiver.url_file, receiver.secret_file) if path}
     assert mounted == wanted
+
+
+def test_budgets_reach_the_publisher_and_load(full: list[Document], tmp_path: Path) -> None:
+    data = of_kind(full, "ConfigMap")["rel-driftline-budgets"]["data"]
+    web = next(container for container in containers(full) if container["name"] == "web")
+    assert web["args"][-2:] == ["--budgets", "/etc/driftline/budgets"]
+    assert "/etc/driftline/budgets" in {mount["mountPath"] for mount in web["volumeMounts"]}
+    for name, text in data.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert {budget.service for budget in load_budget_paths([tmp_path], 15_000)} == {"auth-service", "shop"}
 
 
 def test_no_secret_stands_in_a_config_map(full: list[Document]) -> None:
