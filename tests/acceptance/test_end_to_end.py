@@ -18,8 +18,13 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # imported there, but not listed as exported
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from agents.budget_files import BudgetPublisher
 from agents.cli.up import webhook_receiver
@@ -29,6 +34,9 @@ from agents.kafka.admin import create_topics
 from agents.kafka.topics import SAMPLES
 from agents.settings import Settings, load_settings
 from agents.stack import Stack, create_stack, free_port
+from budgets.event import parse_time
+from tests.servers.prometheus import Prometheus
+from tests.servers.waiting import until
 from tests.servers.webhook_sink import WebhookSink, verify_signature
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
@@ -42,6 +50,7 @@ BUDGET = {
         "error_rate": {"max_percentage": 1.0, "warning_threshold": 0.5, "critical_threshold": 0.8},
     }
 }
+WINDOW_SECONDS = 15
 HISTORY_MS = 3 * 3_600_000
 PROMETHEUS = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
@@ -73,27 +82,19 @@ class House:
         return [(body["kind"], body["indicator"], body["transition"]) for body in bodies]
 
 
-async def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait for a condition with a deadline."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        await asyncio.sleep(0.1)
-
-
-async def use_create_time(settings: Settings) -> None:
+def use_create_time(settings: Settings) -> None:
     """Let record timestamps say what time it is, as a time-lapse needs."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap)
-    await admin.start()
-    try:
-        configs = {"message.timestamp.type": "CreateTime"}
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, settings.topic(SAMPLES.name), configs)])
-    finally:
-        await admin.close()
+    change = ConfigEntry("message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, settings.topic(SAMPLES.name), incremental_configs=[change])
+    client = AdminClient({"bootstrap.servers": settings.kafka.bootstrap})
+    for future in client.incremental_alter_configs([resource]).values():
+        future.result(timeout=20)
 
 
 @contextlib.asynccontextmanager
-async def house(tmp_path: Path, kafka: str | None, start_prometheus: Callable[..., Any]) -> AsyncIterator[House]:
+async def house(
+    tmp_path: Path, kafka: dict[str, str] | None, start_prometheus: Callable[..., Prometheus]
+) -> AsyncIterator[House]:
     """A stack with three hours of history behind it and a real Prometheus in front of it."""
     budget_file = tmp_path / "budget.json"
     budget_file.write_text(json.dumps(BUDGET), encoding="utf-8")
@@ -105,22 +106,23 @@ async def house(tmp_path: Path, kafka: str | None, start_prometheus: Callable[..
         "data_dir": str(data_dir),
         "step": "5s",
         "evaluation_delay": "3s",
-        "kafka": {"partitions": "4"},
+        "kafka": {"partitions": "4", **(kafka or {})},
         "ingest": {"listen": f"127.0.0.1:{free_port()}"},
         "web": {"listen": f"127.0.0.1:{free_port()}"},
         "notifier": {"receivers": [webhook_receiver(sink.url, data_dir)]},
     }
-    stack = create_stack(load_settings(environ={}, overrides=overrides), None, overrides, embedded=kafka is None)
+    stack = create_stack(load_settings(environ={}, overrides=overrides), None, overrides)
     exporter_port = free_port()
     exporter = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.acceptance.exporter", str(exporter_port)
     )
     publisher: BudgetPublisher | None = None
     try:
-        stack.use_kafka(kafka or await stack.start_broker())
+        if kafka is None:
+            await stack.start_broker()
         await create_topics(stack.settings)
-        if kafka:
-            await use_create_time(stack.settings)
+        if kafka is not None:
+            await asyncio.to_thread(use_create_time, stack.settings)
         publisher = BudgetPublisher(stack.settings, [budget_file], effective_at_ms=0)
         await publisher.start()
         for role in ("worker", "notifier", "web"):
@@ -145,45 +147,52 @@ async def house(tmp_path: Path, kafka: str | None, start_prometheus: Callable[..
         await sink.stop()
 
 
-async def steady_value(stack: Stack) -> float | None:
-    """The latest p95 that the API knows."""
-    async with aiohttp.ClientSession() as session:
-        async with session.get(f"http://{stack.settings.web.listen}/api/v1/indicators?service=auth-service") as answer:
-            items = {item["id"]: item for item in (await answer.json())["items"]}
-    item = items.get("auth-service/response_time_p95", {})
-    return item.get("value") if time.time() * 1000 - item.get("at_ms", item.get("at", 0)) < 30_000 else None
+async def p95_from_prometheus(stack: Stack, since: float) -> bool:
+    """Whether the API has a p95 of a step that began a whole window after `since`."""
+    url = f"http://{stack.settings.web.listen}/api/v1/indicators?service=auth-service"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        items = {item["id"]: item for item in (await answer.json())["items"]}
+    item = items["auth-service/response_time_p95"]
+    return item["value"] is not None and parse_time(item["at"]) / 1000 > since + WINDOW_SECONDS
 
 
 @pytest.mark.parametrize("broker", ["embedded", "apache"])
 async def test_a_regression_and_a_breach_arrive_signed_and_resolve_and_nothing_else_arrives(
-    broker: str, tmp_path: Path, request: pytest.FixtureRequest
+    broker: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    topic_prefix: str,
+    start_prometheus: Callable[..., Prometheus],
 ) -> None:
-    kafka = request.getfixturevalue("own_kafka").bootstrap if broker == "apache" else None
-    start_prometheus = request.getfixturevalue("start_prometheus")
+    kafka = None
+    if broker == "apache":
+        kafka = {"bootstrap": request.getfixturevalue("apache_kafka").bootstrap, "topic_prefix": topic_prefix}
     async with house(tmp_path, kafka, start_prometheus) as home:
         expected = {("budget", "response_time_p95"), ("regression", "response_time_p95")}
 
-        def fired() -> set[tuple[str, str]]:
-            return {(kind, name) for kind, name, what in home.transitions() if what in {"firing", "escalated"}}
+        def in_transition(*wanted: str) -> set[tuple[str, str]]:
+            return {(kind, name) for kind, name, what in home.transitions() if what in wanted}
 
-        def resolved() -> set[tuple[str, str]]:
-            return {(kind, name) for kind, name, what in home.transitions() if what == "resolved"}
-
-        # Prometheus' own series must fill the windows before anything may change.
-        await asyncio.sleep(25)
+        started = time.time()
+        await until(lambda: p95_from_prometheus(home.stack, started), 60, "values of Prometheus' own series")
         assert home.transitions() == []
         await home.tell("/slowdown?factor=1.8")
-        await until(lambda: fired() >= expected, 90, "budget and regression alerts fire")
+        await until(lambda: in_transition("firing", "escalated") >= expected, 90, "budget and regression alerts fire")
         await home.tell("/slowdown?factor=1")
-        await until(lambda: resolved() >= expected, 120, "both alerts resolve")
-        assert fired() == resolved() == expected
+        await until(lambda: in_transition("resolved") >= expected, 120, "both alerts resolve")
+        assert in_transition("firing", "escalated") == in_transition("resolved") == expected
         for delivery in home.sink.deliveries:
             verify_signature(delivery, home.secret)
-        bodies = [json.loads(delivery.body) for delivery in home.sink.deliveries]
-        regression = next(body for body in bodies if body["kind"] == "regression" and body["status"] == "firing")
-        evidence = regression["evidence"]
-        assert evidence["change_ratio"] > 0.3
-        assert evidence["z"] > 2
-        assert 0 < evidence["ci95"][0] < evidence["ci95"][1]
-        assert evidence["baseline"] == pytest.approx(125, rel=0.1)
-        assert len({body["id"] for body in bodies}) == len(bodies)
+        check_evidence(home)
+
+
+def check_evidence(home: House) -> None:
+    """What an engineer who is woken up by it reads."""
+    bodies = [json.loads(delivery.body) for delivery in home.sink.deliveries]
+    assert len({body["id"] for body in bodies}) == len(bodies)
+    regression = next(body for body in bodies if body["kind"] == "regression" and body["status"] == "firing")
+    evidence = regression["evidence"]
+    assert evidence["change_ratio"] > 0.3
+    assert evidence["z"] > 2
+    assert 0 < evidence["ci95"][0] < evidence["ci95"][1]
+    assert evidence["baseline"] == pytest.approx(125, rel=0.1)

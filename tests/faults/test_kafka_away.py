@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -17,9 +16,14 @@ from agents.kafka.admin import create_topics
 from agents.settings import load_settings
 from agents.stack import free_port
 from agents.supervisor import Child, driftline_command, wait_ready
-from tests.faults.oracle import stored_times
+from tests.faults.stored import stored_times
+from tests.servers.kafka import KafkaCluster
+from tests.servers.prometheus import Prometheus
+from tests.servers.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.timeout(400)]
+
+Scraped = dict[tuple[str, str], set[int]]
 
 AWAY_SECONDS = 70
 PARTITIONS = 4
@@ -41,14 +45,7 @@ async def _status(url: str) -> int:
         return answer.status
 
 
-async def _until(condition: Callable[[], Any], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        await asyncio.sleep(0.2)
-
-
-async def _scraped(prometheus_url: str) -> dict[tuple[str, str], set[int]]:
+async def _scraped(prometheus_url: str) -> Scraped:
     """What Prometheus itself stored: (pod, code) -> sample times."""
     query = {"query": f"{SELECTOR}[10m]", "time": str(time.time())}
     async with (
@@ -73,7 +70,7 @@ async def _running(*command: str, environ: dict[str, str] | None = None) -> Asyn
 
 
 async def test_a_minute_without_kafka_loses_no_sample_and_needs_no_restart(
-    tmp_path: Path, own_kafka: Any, start_prometheus: Callable[[str], Any]
+    tmp_path: Path, own_kafka: KafkaCluster, start_prometheus: Callable[..., Prometheus]
 ) -> None:
     (tmp_path / "budget.json").write_text(BUDGET, encoding="utf-8")
     ingest = f"127.0.0.1:{free_port()}"
@@ -86,37 +83,35 @@ async def test_a_minute_without_kafka_loses_no_sample_and_needs_no_restart(
     await create_topics(settings)
     publisher = BudgetPublisher(settings, [tmp_path / "budget.json"])
     await publisher.start()
+    await publisher.stop()
     exporter = free_port()
     role = Child("ingest", driftline_command("ingest"), {**os.environ, **environ}, f"http://{ingest}/-/ready")
+
+    async def answers(status: int) -> bool:
+        return await _status(f"http://{ingest}/-/ready") == status
+
+    async def stores_everything(scraped: Scraped) -> bool:
+        stored = await stored_times(settings, PARTITIONS, ("pod", "code"))
+        return all(times <= stored.get(series, set()) for series, times in scraped.items())
+
+    async def has_stored_something() -> bool:
+        return len(await stored_times(settings, PARTITIONS, ("pod", "code"))) == 4
+
     async with _running(sys.executable, "-m", "tests.acceptance.exporter", str(exporter)):
         try:
             await role.start()
             await wait_ready([role], 30)
             prometheus = start_prometheus(PROMETHEUS.format(exporter=exporter, ingest=ingest))
-            await asyncio.sleep(10)
-            own_kafka.stop()
+            await until(has_stored_something, 30, "samples of every series arrive")
+            await asyncio.to_thread(own_kafka.stop)
             stopped_at = time.monotonic()
-
-            async def refuses() -> bool:
-                return await _status(f"http://{ingest}/-/ready") == 503
-
-            await _until(refuses, 30, "ready says 503 while Kafka is away")
-            await asyncio.sleep(max(0.0, AWAY_SECONDS - (time.monotonic() - stopped_at)))
-            own_kafka.start()
-
-            async def accepts() -> bool:
-                return await _status(f"http://{ingest}/-/ready") == 200
-
-            await _until(accepts, 60, "ready again without a restart")
+            await until(lambda: answers(503), 30, "ready says 503 while Kafka is away")
+            await asyncio.sleep(AWAY_SECONDS - (time.monotonic() - stopped_at))
+            await asyncio.to_thread(own_kafka.start)
+            await until(lambda: answers(200), 60, "ready again without a restart")
             assert role.restarts == 0
             scraped = await _scraped(prometheus.url)
-
-            async def complete() -> bool:
-                stored = await stored_times(settings, PARTITIONS, ("pod", "code"))
-                return all(times <= stored.get(series, set()) for series, times in scraped.items())
-
-            await _until(complete, 60, "every scraped sample is in the log")
+            await until(lambda: stores_everything(scraped), 60, "every scraped sample is in the log")
             assert sum(len(times) for times in scraped.values()) > 4 * AWAY_SECONDS
         finally:
-            await publisher.stop()
             await role.stop()
