@@ -78,7 +78,7 @@ class FakeConsumer:
         return {tp: len(self._log.records[tp]) for tp in partitions}
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
-        self._positions = {tp: 0 for tp in partitions}
+        self._positions = dict.fromkeys(partitions, 0)
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self._positions[partition] = offset
@@ -89,12 +89,12 @@ class FakeConsumer:
     async def getmany(self, *, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[FakeRecord]]:
         batches: dict[TopicPartition, list[FakeRecord]] = {}
         left = max_records
-        for tp, position in self._positions.items():
-            position = max(position, self._log.earliest[tp])
+        for tp, wanted in self._positions.items():
+            position = max(wanted, self._log.earliest[tp])
             taken = [] if self._log.away else self._log.records[tp][position : position + left]
             if taken:
                 batches[tp] = taken
                 self._positions[tp] = taken[-1].offset + 1
                 left -= len(taken)
-        await asyncio.sleep(0 if batches else 0.005)
+        await asyncio.sleep(0 if batches else min(timeout_ms, 5) / 1000)
         return batches

@@ -41,6 +41,7 @@ class KeptLetters:
         self.poison: list[Poison] = []
 
     async def set_aside(self, poison: list[Poison], *, readable: int) -> None:
+        assert readable >= 0
         self.poison += poison
 
 
@@ -209,8 +210,8 @@ class ProjectionSuite:
             ends = {tp: len(records) for tp, records in grown.records.items()}
             reached = dict.fromkeys(ends, 0)
             while reached != ends:
-                for tp in ends:
-                    reached[tp] = min(ends[tp], reached[tp] + rng.randrange(150))
+                for tp, end in ends.items():
+                    reached[tp] = min(end, reached[tp] + rng.randrange(150))
                     grown.records[tp] = whole.records[tp][: reached[tp]]
                 history, _ = await project(engine, grown)
             assert history == expected

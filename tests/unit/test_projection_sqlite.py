@@ -8,8 +8,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from agents.storage import history
 from agents.storage.database import begin_read, open_database
+from agents.storage.metadata import metadata
 from agents.web.history_writer import HistoryWriter
 from tests.unit.fake_log import INDICATORS, FakeLog
 from tests.unit.projection_suite import ProjectionSuite, create_projection, positions_of, running, until
@@ -26,13 +26,13 @@ class TestProjectionOnSqlite(ProjectionSuite):
 
 async def test_the_migrations_make_the_tables_that_the_code_declares(url: str) -> None:
     engine = await open_database(url)
-    ours = set(history.metadata.tables)
+    ours = set(metadata.tables)
 
     def difference(connection: Connection) -> list[object]:
         context = MigrationContext.configure(
             connection, opts={"include_name": lambda name, kind, _: kind != "table" or name in ours}
         )
-        return list(compare_metadata(context, history.metadata))
+        return list(compare_metadata(context, metadata))
 
     async with begin_read(engine) as connection:
         assert await connection.run_sync(difference) == []
