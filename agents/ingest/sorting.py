@@ -64,14 +64,14 @@ class Sorter:
             result.newest_ms = int(tails.timestamps_ms.max())
             self._group(data, request, found, {}, result)
         elif found:
-            odd = self._read_odd(request.frames, found)
+            odd = self._read_odd(request.frames, tails, found)
             result.newest_ms = _newest(tails, odd)
             self._take_odd(odd, found, result)
             self._group(data, request, found, odd, result)
         return result
 
-    def _read_odd(self, frames: Sequence[bytes], found: Sequence[Route | None]) -> dict[int, Frame]:
-        reader = FrameReader(self._limits)
+    def _read_odd(self, frames: Sequence[bytes], tails: Tails, found: Sequence[Route | None]) -> dict[int, Frame]:
+        reader = FrameReader(tails, self._limits)
         return {index: reader.read(frames, index) for index, route in enumerate(found) if route is None}
 
     def _take_odd(self, odd: dict[int, Frame], found: list[Route | None], result: Sorted) -> None:

@@ -6,6 +6,7 @@ A blob is the identity of a series on the hot path: equal bytes are the same ser
 from collections.abc import Mapping
 
 from streams.wire.errors import MalformedError, TooLargeError
+from streams.wire.labels_message import read_plain_labels
 from streams.wire.limits import DEFAULT_LIMITS, WireLimits
 from streams.wire.protobuf import BYTES, Field, encode_bytes, expect_type, walk_fields
 
@@ -22,6 +23,16 @@ def parse_labels(blob: bytes, limits: WireLimits = DEFAULT_LIMITS) -> tuple[tupl
         TooLargeError: more labels, or longer ones, than the limits allow.
     """
     check_label_size(len(blob), limits)
+    plain = read_plain_labels(blob)
+    if plain is not None:
+        labels = dict(plain)
+        if len(labels) == len(plain) <= limits.max_labels and labels.get(METRIC_NAME) and "" not in labels:
+            return tuple(sorted(plain if all(labels.values()) else [pair for pair in plain if pair[1]]))
+    return _parse_exactly(blob, limits)
+
+
+def _parse_exactly(blob: bytes, limits: WireLimits) -> tuple[tuple[str, str], ...]:
+    """The slow way, which says what is wrong and where."""
     labels: dict[str, str] = {}
     for count, field in enumerate(walk_fields(blob, 0, len(blob)), 1):
         if field.number != 1:

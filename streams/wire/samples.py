@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from streams.wire.errors import MalformedError, TooLargeError
+from streams.wire.errors import MalformedError, TooLargeError, WireError
 from streams.wire.frame import Frame, read_frame
+from streams.wire.labels import parse_labels
 from streams.wire.limits import DEFAULT_LIMITS, WireLimits
 
 # Prometheus writes this NaN where a series ends (model/value, StaleNaN).
@@ -108,7 +109,8 @@ def _decode_times(word: npt.NDArray[np.uint64]) -> Integers:
 class FrameReader:
     """Reads the odd frames of one request, one by one, within the request's limits."""
 
-    def __init__(self, limits: WireLimits) -> None:
+    def __init__(self, tails: Tails, limits: WireLimits) -> None:
+        self._tails = tails
         self._limits = limits
         self._left = limits.max_samples
 
@@ -118,13 +120,28 @@ class FrameReader:
         Raises:
             MalformedError, TooLargeError: says which series of the request, counted from 1.
         """
+        return self._read_new(index) or self._read_slowly(frames, index)
+
+    def _read_new(self, index: int) -> Frame | None:
+        """The ordinary case of a new series: valid labels, and one plain sample, which is its tail."""
+        blob = self._tails.blobs[index]
+        try:
+            labels = parse_labels(blob, self._limits) if blob else None
+        except WireError:
+            return None
+        if labels is None:
+            return None
+        times, values = [int(self._tails.timestamps_ms[index])], [float(self._tails.values[index])]
+        return Frame(blob, labels, times, values, exemplars=0, histograms=0, fields=1)
+
+    def _read_slowly(self, frames: Sequence[bytes], index: int) -> Frame:
         try:
             frame = read_frame(frames[index], self._limits, self._left + 1)
         except MalformedError as error:
             raise MalformedError(f"series {index + 1}: {error}") from None
         except TooLargeError as error:
             raise TooLargeError(f"series {index + 1}: {error}") from None
-        # One sample a frame is the ordinary case of a new series.
+        # One sample a frame does not count.
         self._left -= max(frame.fields - 1, 0)
         return frame
 
@@ -147,7 +164,7 @@ def read_samples(
     odd = [index for index, blob in enumerate(blobs) if blob not in known]
     if not odd:
         return SeriesBatch(blobs, np.arange(len(blobs)), tails.values, tails.timestamps_ms, 0, 0)
-    reader = FrameReader(limits)
+    reader = FrameReader(tails, limits)
     read = {index: reader.read(frames, index) for index in odd}
     counts = np.ones(len(blobs), np.intp)
     counts[odd] = [len(frame.values) for frame in read.values()]

@@ -1,0 +1,214 @@
+"""Samples per CPU-second of the ingest process, beside Prometheus' own receiver, with the same requests.
+
+    python -m benchmarks.ingest [--rounds 5] [--series 200000]
+
+A real ingest process, a real Apache Kafka; every series is needed by a budget. The first round, in which all series
+are new, is told apart. `mixed`: each request holds series of all services, as a Prometheus that shards by series
+sends them. `one service`: each request holds series of one. Only user and system time of the measured process count.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import aiohttp
+import psutil
+
+from agents.kafka.admin import create_topics
+from agents.orders import write_orders
+from agents.settings import Settings, load_settings
+from agents.stack import free_port
+from agents.supervisor import driftline_command
+from benchmarks.peers.prometheus_receiver import run_receiver
+from budgets.order import Order
+from budgets.spec.model import IndicatorSpec, ServiceBudget
+from budgets.spec.resolve import document_of
+from streams.wire.frame import encode_sample
+from streams.wire.labels import encode_labels
+from streams.wire.request import compress, join_series
+from tests.servers.kafka import run_kafka
+from tests.servers.tools import end, spawn, tail
+
+SERVICES = 50
+PER_REQUEST = 2_000
+CONNECTIONS = 4
+INTERVAL_MS = 15_000
+WANTED_PER_CPU_SECOND = 400_000
+HEADERS = {
+    "Content-Type": "application/x-protobuf",
+    "Content-Encoding": "snappy",
+    "X-Prometheus-Remote-Write-Version": "0.1.0",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What one round of requests cost."""
+
+    who: str
+    load: str
+    samples: int
+    cpu_seconds: float
+    wall_seconds: float
+
+    @property
+    def per_cpu_second(self) -> float:
+        """Samples per CPU-second."""
+        return self.samples / self.cpu_seconds
+
+    def __str__(self) -> str:
+        return (
+            f"{self.who:<12}{self.load:<24}{self.per_cpu_second / 1000:>8.0f} k samples/CPU-s"
+            f"{self.cpu_seconds / self.samples * 1e6:>8.2f} us/sample"
+            f"{self.samples / self.wall_seconds / 1000:>8.0f} k samples/s"
+        )
+
+
+def blobs_of(series: int) -> list[bytes]:
+    """The label sections of histogram buckets, about as long as those of a cluster's."""
+    return [
+        encode_labels(
+            {
+                "__name__": "http_request_duration_seconds_bucket",
+                "instance": f"10.1.{n // 12 % 250}.{n // 3000 % 250}:8080",
+                "job": f"service-{n * SERVICES // series:02d}",
+                "le": f"{(n % 12 + 1) * 0.05:.2f}",
+                "method": "GET",
+                "namespace": "production",
+                "pod": f"service-{n * SERVICES // series:02d}-7d9f8b6c5-{n // 12:05d}",
+                "route": f"/api/v1/resource{n // 12 % 40}",
+                "service": f"service-{n * SERVICES // series:02d}",
+            }
+        )
+        for n in range(series)
+    ]
+
+
+def bodies_of(blobs: list[bytes], at_ms: int, rng: random.Random) -> list[bytes]:
+    """One sample of each series, in compressed requests."""
+    frames = [blob + encode_sample(at_ms, float(rng.randrange(1, 10_000_000))) for blob in blobs]
+    return [compress(join_series(frames[start : start + PER_REQUEST])) for start in range(0, len(frames), PER_REQUEST)]
+
+
+async def send_all(url: str, bodies: list[bytes]) -> None:
+    """Send every body, a few at a time; each must be taken."""
+    waiting = iter(bodies)
+    async with aiohttp.ClientSession(headers=HEADERS) as session:
+
+        async def send() -> None:
+            for body in waiting:
+                async with session.post(url, data=body) as answer:
+                    if answer.status != 204:
+                        raise RuntimeError(f"{answer.status}: {await answer.text()}")
+
+        await asyncio.gather(*(send() for _ in range(CONNECTIONS)))
+
+
+def measure(who: str, url: str, pid: int, load: str, rounds: list[list[bytes]], series: int) -> Iterator[Figure]:
+    """The first round, then all others together."""
+    process = psutil.Process(pid)
+    for name, some in ((f"{load}, new series", rounds[:1]), (load, rounds[1:])):
+        before, started = process.cpu_times(), time.perf_counter()
+        for bodies in some:
+            asyncio.run(send_all(url, bodies))
+        after, ended = process.cpu_times(), time.perf_counter()
+        cpu = after.user + after.system - before.user - before.system
+        yield Figure(who, name, series * len(some), cpu, ended - started)
+
+
+def budget_order(number: int) -> Order:
+    """A budget that needs every series of one service."""
+    service = f"service-{number:02d}"
+    expr = (
+        f'histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket{{service="{service}"}}[5m])))'
+    )
+    spec = IndicatorSpec(f"{service}/p95", service, "p95", "response_time", expr, "s", "above", limit=1.0)
+    return Order(f"budget/{service}", document_of(ServiceBudget(service, (spec,))), "benchmark", 0, 0)
+
+
+async def _until_ready(url: str, log_file: Path) -> None:
+    deadline = time.monotonic() + 60
+    async with aiohttp.ClientSession() as session:
+        while time.monotonic() < deadline:
+            try:
+                async with session.get(url) as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.1)
+    raise RuntimeError(f"ingest did not become ready:\n{tail(log_file)}")
+
+
+@contextmanager
+def run_ingest(settings: Settings) -> Iterator[tuple[str, int]]:
+    """A running ingest process: the URL to write to, and its process id."""
+    environ = {
+        "DRIFTLINE_KAFKA__BOOTSTRAP": settings.kafka.bootstrap,
+        "DRIFTLINE_INGEST__LISTEN": settings.ingest.listen,
+    }
+    with tempfile.TemporaryDirectory(prefix="driftline-bench-") as directory:
+        log_file = Path(directory) / "ingest.log"
+        process = spawn(driftline_command("ingest"), log_file, environ)
+        try:
+            asyncio.run(_until_ready(f"http://{settings.ingest.listen}/-/ready", log_file))
+            yield f"http://{settings.ingest.listen}/api/v1/write", process.pid
+        finally:
+            end(process, 10)
+
+
+def measure_all(series: int, rounds: int) -> list[Figure]:
+    """Our figures and Prometheus', each on a process of its own."""
+    rng = random.Random(1)
+    ordered = blobs_of(series)
+    mixed = rng.sample(ordered, len(ordered))
+    start_ms = int(time.time() * 1000) - (rounds + 1) * INTERVAL_MS
+    loads = {
+        name: [bodies_of(blobs, start_ms + n * INTERVAL_MS, rng) for n in range(rounds + 1)]
+        for name, blobs in (("mixed", mixed), ("one service", ordered))
+    }
+    figures: list[Figure] = []
+    with run_kafka() as kafka:
+        settings = load_settings(
+            environ={},
+            overrides={"kafka": {"bootstrap": kafka.bootstrap}, "ingest": {"listen": f"127.0.0.1:{free_port()}"}},
+        )
+        asyncio.run(create_topics(settings))
+        asyncio.run(write_orders(settings, [budget_order(number) for number in range(SERVICES)]))
+        for name, requests in loads.items():
+            with run_ingest(settings) as (url, pid):
+                figures += measure("driftline", url, pid, name, requests, series)
+    for name, requests in loads.items():
+        with run_receiver() as (url, pid):
+            figures += measure("prometheus", url, pid, name, requests, series)
+    return figures
+
+
+def main() -> int:
+    """Measure and print; 1 when the bar is not met."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--series", type=int, default=200_000)
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    options = parser.parse_args()
+    figures = measure_all(options.series, options.rounds)
+    for figure in figures:
+        print(figure)
+    if options.json:
+        options.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=1), encoding="utf-8")
+    steady = next(figure for figure in figures if (figure.who, figure.load) == ("driftline", "mixed"))
+    met = steady.per_cpu_second >= WANTED_PER_CPU_SECOND
+    print(f"bar: {WANTED_PER_CPU_SECOND / 1000:.0f} k samples/CPU-s on mixed requests: {'met' if met else 'NOT MET'}")
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
