@@ -1,30 +1,26 @@
 """Which functions and operators are supported: the tables that parsing and planning read.
 
-Adding a function is a line here and its code in the file of its family.
+Adding a function is a line in its family's table, and here if its family is new.
 """
 
 from typing import Final
 
+from streams.promql import aggregate, arithmetic, over_time, rate
+from streams.promql.column import RangeFunction
+from streams.promql.elementwise import ELEMENTWISE
 from streams.promql.expression import ValueType
 
-_OF_A_RANGE: Final = (
-    *("rate", "increase", "delta", "irate", "idelta"),
-    *(f"{name}_over_time" for name in ("avg", "min", "max", "sum", "count", "last", "present", "stddev")),
-)
+RANGE_FUNCTIONS: Final[dict[str, RangeFunction]] = {**rate.FUNCTIONS, **over_time.FUNCTIONS}
+AGGREGATORS: Final = aggregate.AGGREGATORS
+ARITHMETIC: Final = frozenset(arithmetic.ARITHMETIC)
+COMPARISONS: Final = frozenset(arithmetic.COMPARISONS)
+SET_OPERATORS: Final = frozenset({"and", "or", "unless"})
 
 # Name -> the types of its arguments and of its result.
 SIGNATURES: Final[dict[str, tuple[tuple[ValueType, ...], ValueType]]] = {
-    **dict.fromkeys(_OF_A_RANGE, (("range",), "vector")),
+    **dict.fromkeys(RANGE_FUNCTIONS, (("range",), "vector")),
+    **{name: (function.takes, "vector") for name, function in ELEMENTWISE.items()},
     "histogram_quantile": (("scalar", "vector"), "vector"),
-    "abs": (("vector",), "vector"),
-    "clamp_min": (("vector", "scalar"), "vector"),
-    "clamp_max": (("vector", "scalar"), "vector"),
     "scalar": (("vector",), "scalar"),
     "vector": (("scalar",), "vector"),
 }
-
-AGGREGATORS: Final = frozenset({"sum", "avg", "min", "max", "count"})
-
-ARITHMETIC: Final = frozenset({"+", "-", "*", "/", "%", "^"})
-COMPARISONS: Final = frozenset({"==", "!=", ">", "<", ">=", "<="})
-SET_OPERATORS: Final = frozenset({"and", "or", "unless"})

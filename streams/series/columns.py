@@ -1,0 +1,191 @@
+"""The samples of all series: one ring a series, all rings in two arrays, 12 bytes a sample.
+
+A ring has as many slots as the series needs: it begins with two and, when a sample would fall out that a window still
+needs, gets as many as its own scrape interval asks for. So series scraped every second and every minute both fit, and
+nobody has to say which is which. Values are kept raw, so nothing is lost to rounding and every number that is
+computed from a window depends on the window's samples alone.
+
+Samples of a series are numbered from 0 in the order of their times; number n lies in slot n modulo capacity.
+"""
+
+from array import array
+
+import numpy as np
+
+from streams.series.arrays import Floats, Indices, Mask, Numbers, Rows, Times, grown
+from streams.wire.samples import STALE_NAN_BITS
+
+# Times are milliseconds after an epoch that moves along (`rebase`), in 32 bits: 24 days.
+OLDEST = np.int32(-(2**31))
+_FIRST_CAPACITY = 2
+# A few samples in quick succession say little about the interval; the next time a ring is full says more.
+_MOST_GROWTH = 16
+_CAPACITIES = np.array(
+    [2, *sorted({(4 + quarter) << octave for octave in range(28) for quarter in range(4)})], np.int64
+)
+
+
+class Columns:
+    """Rings of samples, by row.
+
+    epoch_ms: what all times here are relative to, Unix ms; set once, before the first sample.
+    count: (rows,) how many samples each series has had. newest: (rows,) the time of the last one.
+    reset: the number of its latest sample that is lower than the one before it, 0 = none.
+    marker: the number of its latest stale marker, -1 = none.
+    """
+
+    def __init__(self) -> None:
+        self.epoch_ms = 0
+        self.size = 0
+        self.count: Numbers = np.zeros(0, np.int32)
+        self.newest: Times = np.zeros(0, np.int32)
+        self.reset: Numbers = np.zeros(0, np.int32)
+        self.marker: Numbers = np.zeros(0, np.int32)
+        self._start: Numbers = np.zeros(0, np.int32)
+        self._capacity: Numbers = np.zeros(0, np.int32)
+        self._values: Floats = np.zeros(0)
+        self._times: Times = np.zeros(0, np.int32)
+        self._slots = 0
+        self._free: dict[int, array[int]] = {}
+
+    def add_row(self) -> int:
+        """A row for a new series."""
+        row = self.size
+        self.size += 1
+        if self.size > len(self.count):
+            for name in ("count", "newest", "reset", "marker", "_start", "_capacity"):
+                setattr(self, name, grown(getattr(self, name), self.size))
+        self.count[row] = 0
+        self.newest[row] = OLDEST
+        self.reset[row] = 0
+        self.marker[row] = -1
+        self._start[row] = self._allocate(_FIRST_CAPACITY, 1)[0]
+        self._capacity[row] = _FIRST_CAPACITY
+        return row
+
+    def append(self, rows: Rows, times: Times, values: Floats, horizon: int, keep_ms: int) -> None:
+        """Add one sample to each of the rows, newer than all before it.
+
+        Args:
+            rows: no row twice.
+            horizon: samples up to this time are not needed any more.
+            keep_ms: how much time a ring must hold, for a ring that has to grow.
+        """
+        count = self.count[rows]
+        at = self.slots(rows, count)
+        full = np.flatnonzero(count >= self._capacity[rows])
+        if full.size:
+            crowded = full[self._times[at[full]] > horizon]
+            if crowded.size:
+                self._enlarge(rows[crowded], keep_ms)
+                at = self.slots(rows, count)
+        previous = self._values[self.slots(rows, count - 1)]
+        self._values[at] = values
+        self._times[at] = times
+        self.newest[rows] = times
+        self.count[rows] = count + 1
+        resets = np.flatnonzero((values < previous) & (count > 0))
+        self.reset[rows[resets]] = count[resets]
+        odd = np.flatnonzero(np.isnan(values))
+        if odd.size:
+            marked = odd[values[odd].view(np.uint64) == STALE_NAN_BITS]
+            self.marker[rows[marked]] = count[marked]
+
+    def slots(self, rows: Rows, numbers: Numbers) -> Indices:
+        """Where samples lie. A number that a series does not have gives some slot of it."""
+        at: Indices = (self._start[rows] + numbers % self._capacity[rows]).astype(np.intp)
+        return at
+
+    def times_at(self, slots: Indices) -> Times:
+        """The times in some slots."""
+        return self._times[slots]
+
+    def values_at(self, slots: Indices) -> Floats:
+        """The values in some slots."""
+        return self._values[slots]
+
+    def oldest(self, rows: Rows) -> Numbers:
+        """The lowest number that is still there."""
+        numbers: Numbers = np.maximum(self.count[rows] - self._capacity[rows], 0)
+        return numbers
+
+    def first_after(self, rows: Rows, time: int) -> Numbers:
+        """The number of the first sample after a time; the count of the series if there is none."""
+        low, high = self.oldest(rows), self.count[rows]
+        open_ = np.flatnonzero(low < high)
+        while open_.size:
+            middle = (low[open_] + high[open_]) >> 1
+            after = self._times[self.slots(rows[open_], middle)] > time
+            high[open_[after]] = middle[after]
+            low[open_[~after]] = middle[~after] + 1
+            open_ = open_[low[open_] < high[open_]]
+        return low
+
+    def last_until(self, rows: Rows, time: int) -> Numbers:
+        """The number of the last sample up to a time; lower than any that is there if there is none."""
+        last: Numbers = self.count[rows] - np.int32(1)
+        late = np.flatnonzero(self.newest[rows] > time)
+        if late.size:
+            # Nearly always it is the newest but one.
+            last[late] -= 1
+            still = late[self._times[self.slots(rows[late], last[late])] > time]
+            if still.size:
+                last[still] = self.first_after(rows[still], time) - 1
+        return last
+
+    def compact(self, keep: Mask) -> None:
+        """Let the rings go whose rows are not kept."""
+        capacities = np.where(keep, 0, self._capacity[: self.size])
+        for capacity in np.unique(capacities[~keep]).tolist():
+            self._release(capacity, self._start[: self.size][capacities == capacity])
+        for name in ("count", "newest", "reset", "marker", "_start", "_capacity"):
+            setattr(self, name, getattr(self, name)[: self.size][keep])
+        self.size = len(self.count)
+
+    def rebase(self, by_ms: int) -> None:
+        """Move the epoch forward. What gets out of range is older than any window."""
+        self.epoch_ms += by_ms
+        lowest = OLDEST + np.int32(by_ms)
+        for times in (self._times, self.newest):
+            np.maximum(times, lowest, out=times)
+            np.subtract(times, np.int32(by_ms), out=times)
+
+    def _enlarge(self, rows: Rows, keep_ms: int) -> None:
+        """Give full rings the room that their own interval asks for."""
+        capacities = self._capacity[rows]
+        for capacity in np.unique(capacities).tolist():
+            same = rows[capacities == capacity]
+            numbers = self.count[same][:, None] + np.arange(-capacity, 0, dtype=np.int32)
+            old = self._start[same][:, None] + numbers % np.int32(capacity)
+            times, values = self._times[old], self._values[old]
+            spans = np.maximum(times[:, -1] - times[:, 0].astype(np.int64), 1)
+            wanted = np.clip(keep_ms * (capacity - 1) // spans + 3, capacity + 1, capacity * _MOST_GROWTH)
+            larger = _CAPACITIES[np.searchsorted(_CAPACITIES, wanted)]
+            for size in np.unique(larger).tolist():
+                part = larger == size
+                starts = self._allocate(size, int(part.sum()))
+                self._times[starts[:, None] + np.arange(size)] = OLDEST
+                new = starts[:, None] + numbers[part] % np.int32(size)
+                self._times[new], self._values[new] = times[part], values[part]
+                self._release(capacity, self._start[same[part]])
+                self._start[same[part]] = starts
+                self._capacity[same[part]] = size
+
+    def _allocate(self, capacity: int, count: int) -> Numbers:
+        starts = np.empty(count, np.int32)
+        free = self._free.get(capacity)
+        reused = min(count, len(free)) if free else 0
+        if free and reused:
+            starts[:reused] = free[-reused:]
+            del free[-reused:]
+        fresh = count - reused
+        if fresh:
+            starts[reused:] = self._slots + capacity * np.arange(fresh)
+            self._slots += capacity * fresh
+            if self._slots > len(self._values):
+                self._values = grown(self._values, self._slots)
+                self._times = grown(self._times, self._slots)
+        return starts
+
+    def _release(self, capacity: int, starts: Numbers) -> None:
+        self._free.setdefault(capacity, array("i")).frombytes(starts.tobytes())

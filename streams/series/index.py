@@ -1,0 +1,91 @@
+"""Which series there are: from a label section, whatever its bytes, to a row, and from a row to its labels.
+
+Rows are dense: 0, 1, 2, … in the order in which the series came. When idle series are let go, the rest moves together
+(`compact`), keeping its order.
+"""
+
+from array import array
+
+import numpy as np
+
+from streams.series.arrays import Hashes, Mask, Rows
+from streams.series.hashes import RowTable
+from streams.series.labels import Labels
+from streams.wire.labels import encode_labels
+
+# A series may be written with its labels in another order. Each way of writing it takes an entry in the table; what
+# goes beyond this many on average is looked up by its labels every time, which is slow and right.
+_WRITINGS_A_SERIES = 3
+
+
+class SeriesIndex:
+    """Labels are kept as numbers of (name, value) pairs, since few pairs make many series."""
+
+    def __init__(self) -> None:
+        self._table = RowTable()
+        self._pair_numbers: dict[tuple[str, str], int] = {}
+        self._pairs: list[tuple[str, str]] = []
+        self._names: dict[str, str] = {}
+        self._labels = array("i")  # pair numbers of all rows, one row after the other
+        self._ends = array("q")  # where each row's end
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def find(self, hashes: Hashes) -> Rows:
+        """The rows of label sections by `hash_all` of them, -1 where they are not known."""
+        return self._table.find(hashes)
+
+    def find_labels(self, blob: bytes, labels: Labels) -> int:
+        """The row of labels whose section is not known, -1 if there is none; its section is known from here on."""
+        canonical = encode_labels(dict(labels))
+        row = self._find_one(canonical)
+        if row >= 0 and blob != canonical and len(self._table) < _WRITINGS_A_SERIES * len(self) + 1000:
+            self._remember(blob, row)
+        return row
+
+    def add(self, blob: bytes, labels: Labels) -> int:
+        """The row of a series that is new."""
+        row = len(self)
+        self._labels.extend([self._number_of(name, value) for name, value in labels])
+        self._ends.append(len(self._labels))
+        canonical = encode_labels(dict(labels))
+        self._remember(canonical, row)
+        if blob != canonical:
+            self._remember(blob, row)
+        return row
+
+    def labels_of(self, row: int) -> Labels:
+        """The labels of a row, sorted by name."""
+        start = self._ends[row - 1] if row else 0
+        pairs = self._pairs
+        return tuple([pairs[number] for number in self._labels[start : self._ends[row]]])
+
+    def compact(self, keep: Mask, renumbered: Rows) -> None:
+        """Let the rows go that are not kept; `renumbered[row]` is the new number, -1 for those."""
+        ends = np.frombuffer(self._ends, np.int64)
+        counts = np.diff(ends, prepend=0)
+        labels = np.frombuffer(self._labels, np.int32)[np.repeat(keep, counts)]
+        used = np.unique(labels)
+        pairs = [self._pairs[number] for number in used.tolist()]
+        self._labels = array("i", np.searchsorted(used, labels).astype(np.int32).tobytes())
+        self._ends = array("q", np.cumsum(counts[keep]).tobytes())
+        self._pairs = pairs
+        self._pair_numbers = {pair: number for number, pair in enumerate(pairs)}
+        self._names = {name: name for name, _ in pairs}
+        self._table.rebuild(renumbered)
+
+    def _number_of(self, name: str, value: str) -> int:
+        number = self._pair_numbers.get((name, value))
+        if number is None:
+            pair = (self._names.setdefault(name, name), value)
+            number = self._pair_numbers[pair] = len(self._pairs)
+            self._pairs.append(pair)
+        return number
+
+    def _find_one(self, blob: bytes) -> int:
+        return int(self._table.find(np.array([hash(blob)], np.int64).view(np.uint64))[0])
+
+    def _remember(self, blob: bytes, row: int) -> None:
+        if self._find_one(blob) < 0:
+            self._table.add(hash(blob) & 0xFFFF_FFFF_FFFF_FFFF, row)

@@ -1,0 +1,144 @@
+"""A range of time over many series that moves from step to step: where it begins and ends in each ring.
+
+The beginning only moves forward, by as many samples as have left since the step before, so a step costs a look at the
+samples that leave and nothing for those that stay.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from streams.series.arrays import Floats, Indices, Mask, Numbers, Rows, Times
+from streams.series.columns import OLDEST, Columns
+from streams.wire.samples import STALE_NAN_BITS
+
+_NEVER = np.int32(2**31 - 1)
+# Cells of the matrices that samples are laid out in, to bound memory: 8 MB of values.
+_MOST_CELLS = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The samples of some series, a column each, oldest first.
+
+    which: (n,) places of the series in the span. values, times: (longest, n). there: (longest, n), False where a
+    series has fewer samples, or a stale marker.
+    """
+
+    which: Indices
+    values: Floats
+    times: Times
+    there: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The window at one step, an element for each of its series.
+
+    begin, end: the range (begin, end], left-open. first, last: numbers of the samples; none where last < first.
+    first_times: times of the first ones.
+    """
+
+    columns: Columns
+    rows: Rows
+    begin: int
+    end: int
+    first: Numbers
+    last: Numbers
+    first_times: Times
+
+    def slots(self, numbers: Numbers) -> Indices:
+        """Where the numbered sample of each series lies."""
+        return self.columns.slots(self.rows, numbers)
+
+    def marked(self) -> Mask:
+        """The series that may have a stale marker in the window."""
+        marked: Mask = self.columns.marker[self.rows] >= self.first
+        return marked
+
+    def lay_out(self, which: Indices) -> Iterator[Samples]:
+        """The samples of some of the series, the ones with about as many together; those without any are left out."""
+        counts = self.last[which] - self.first[which] + np.int32(1)
+        order = np.argsort(counts, kind="stable")
+        which, counts = which[order], counts[order]
+        at = int(np.searchsorted(counts, 1))
+        while at < len(which):
+            # Up to half as many again as the shortest: little is wasted on padding.
+            end = int(np.searchsorted(counts, counts[at] + counts[at] // 2 + 4, side="right"))
+            end = min(end, at + max(_MOST_CELLS // int(counts[end - 1]), 1))
+            yield self._matrix(which[at:end], int(counts[end - 1]))
+            at = end
+
+    def _matrix(self, which: Indices, longest: int) -> Samples:
+        rows, last = self.rows[which], self.last[which]
+        numbers = self.first[which] + np.arange(longest, dtype=np.int32)[:, None]
+        slots = self.columns.slots(rows, numbers)
+        values = self.columns.values_at(slots)
+        there = numbers <= last
+        there &= values.view(np.uint64) != np.uint64(STALE_NAN_BITS)
+        return Samples(which, values, self.columns.times_at(slots), there)
+
+
+class Window:
+    """The range (T - offset - range, T - offset] over a growing set of series, for steps T in ascending order."""
+
+    def __init__(self, columns: Columns, range_ms: int, offset_ms: int) -> None:
+        self.rows: Rows = np.zeros(0, np.int32)
+        self._columns = columns
+        self._range_ms = range_ms
+        self._offset_ms = offset_ms
+        self._first: Numbers = np.zeros(0, np.int32)
+        # What is not known or not there is as old as can be: it is looked up again at the next step.
+        self._first_times: Times = np.zeros(0, np.int32)
+
+    def cover(self, rows: Rows) -> None:
+        """Take these rows instead of the ones before."""
+        self.rows = rows
+        self._first = np.zeros(len(rows), np.int32)
+        self._first_times = np.full(len(rows), OLDEST, np.int32)
+
+    def extend(self, rows: Rows) -> None:
+        """Take more rows, behind the ones before."""
+        self.rows = np.concatenate((self.rows, rows))
+        self._first = np.concatenate((self._first, np.zeros(len(rows), np.int32)))
+        self._first_times = np.concatenate((self._first_times, np.full(len(rows), OLDEST, np.int32)))
+
+    def rebase(self, by_ms: int) -> None:
+        """Follow `Columns.rebase`."""
+        self._first_times = np.maximum(self._first_times, OLDEST + np.int32(by_ms)) - np.int32(by_ms)
+
+    def move_to(self, step: int) -> Span:
+        """The window at a step, in time since the columns' epoch."""
+        end = step - self._offset_ms
+        begin = end - self._range_ms
+        behind = np.flatnonzero(self._first_times <= begin)
+        if behind.size:
+            self._advance(behind, begin)
+        last = self._columns.last_until(self.rows, end)
+        # The arrays go on to change in place; a span is of one step, and is used up within it.
+        return Span(self._columns, self.rows, begin, end, self._first, last, self._first_times)
+
+    def latest_at(self, step: int) -> Span:
+        """The window with nothing in it but the latest sample up to its end, which may be too old to be in it."""
+        end = step - self._offset_ms
+        last = self._columns.last_until(self.rows, end)
+        times = self._columns.times_at(self._columns.slots(self.rows, last))
+        return Span(self._columns, self.rows, end - self._range_ms, end, last, last, times)
+
+    def _advance(self, behind: Indices, begin: int) -> None:
+        columns = self._columns
+        rows = self.rows[behind]
+        count = columns.count[rows]
+        # The first sample itself is known to have left, unless it was not looked at yet.
+        first = self._first[behind] + (self._first_times[behind] > OLDEST)
+        first = np.minimum(np.maximum(first, columns.oldest(rows)), count).astype(np.int32)
+        times = columns.times_at(columns.slots(rows, first))
+        times[first == count] = _NEVER
+        more = np.flatnonzero(times <= begin)
+        if more.size:
+            first[more] = columns.first_after(rows[more], begin)
+            times[more] = columns.times_at(columns.slots(rows[more], first[more]))
+        times[first == count] = OLDEST
+        self._first[behind] = first
+        self._first_times[behind] = times
