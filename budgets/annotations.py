@@ -152,7 +152,7 @@ def _no_data(story: Story) -> str:
     if story.transition == "resolved":
         return f"{story.now()}: data is back" if story.value is not None else f"{story.name} has data again"
     if not story.last_value_at:
-        return f"{story.name} has had no data since it is watched: does its expression match any series?"
+        return f"{story.name} has had no data since watching began: does its expression match any series?"
     return f"{story.name} has no data since {format_time(story.last_value_at)}"
 
 
@@ -168,7 +168,8 @@ def _details(story: Story) -> list[str]:
             f"Baseline {story.quantity(evidence.baseline)}, learned {evidence.baseline_from} to {evidence.baseline_to}."
         )
     if evidence.z is not None and evidence.p_value is not None:
-        details.append(f"z = {evidence.z:.1f}, p = {evidence.p_value:.2g}, {evidence.samples} values.")
+        chance = "p < 0.0001" if evidence.p_value < 1e-4 else f"p = {evidence.p_value:.2g}"
+        details.append(f"z = {evidence.z:.1f}, {chance}.")
     if evidence.methods:
         details.append(f"Methods that agree: {', '.join(evidence.methods)}.")
     details.append(f"Rung: {evidence.rung}.")

@@ -90,7 +90,10 @@ def _same_measure(one: IndicatorSpec, other: IndicatorSpec) -> bool:
 
 
 class Judge:
-    """Judges every indicator of one partition. Frames come in order; `step_ms` apart, or with gaps."""
+    """Judges every indicator of one partition. Frames come in order; `step_ms` apart, or with gaps.
+
+    refused_values: values that were not judged because their indicator has too many points.
+    """
 
     def __init__(self, step_ms: int) -> None:
         self._step_ms = step_ms
@@ -101,7 +104,7 @@ class Judge:
         self._watched: dict[str, Watched] = {}
         self._places: dict[str, _Place] = {}
         self._incidents: dict[str, Incident] = {}
-        self.refused_points = 0
+        self.refused_values = 0
 
     def define(self, budget: ServiceBudget | None, service: str, effective_at_ms: int) -> None:
         """Take a budget that holds from a step on; None = the service is not watched from there.
@@ -157,9 +160,11 @@ class Judge:
     def _admit(self, point_id: str) -> _Place | None:
         query_id, group = split_point_id(point_id)
         watched = self._watched.get(query_id)
-        point = watched.admit(point_id, group) if watched is not None else None
-        if watched is None or point is None:
-            self.refused_points += 1
+        if watched is None:
+            return None  # measured for a budget that is not in force here
+        point = watched.admit(point_id, group)
+        if point is None:
+            self.refused_values += 1
             return None
         place = self._places[point_id] = _Place(watched, point)
         return place

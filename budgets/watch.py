@@ -25,7 +25,7 @@ from budgets.event import (
 from budgets.evidence import evidence_of
 from budgets.limits import has_recovered, level_of
 from budgets.spec.model import IndicatorSpec
-from budgets.traffic import has_traffic
+from budgets.traffic import MIN_TAIL_EVENTS, has_traffic, tail_share
 from streams.detect.detector import Detector, Finding, Watch
 
 # Missing data alarms after a window, but never sooner than this; an indicator that never had any, later and quietly.
@@ -95,6 +95,7 @@ class Watched:
         self._trend_timing = Timing(hold, max(TREND_HOLD_MS, spec.keep_firing_for_ms))
         self._no_data_timing = Timing(0, spec.keep_firing_for_ms)
         self._no_data_after_ms = max(NO_DATA_AFTER_MS, spec.window_ms)
+        self._min_events = MIN_TAIL_EVENTS / tail_share(spec) if tail_share(spec) < 1.0 else 0.0
         self._never_data_after_ms = max(NEVER_DATA_AFTER_MS, 2 * spec.window_ms)
 
     def _watch_of(self, point_id: str) -> Watch:
@@ -167,6 +168,8 @@ class Watched:
                 "regression": self._regression(finding),
                 "trend": self._trend(finding, point),
             }
+            if weight is not None and weight < self._min_events:
+                seen["regression"] = seen["trend"] = "unjudged"
             events = self._advance(point, seen, self._moment(point, at, value, finding))
         detector.learn(claimed=bool(point.alerts) and self._claims(point, finding))
         return events

@@ -148,12 +148,14 @@ class Confidence:
     def sigmas(self) -> float:
         """Standard errors between the change and none; 0.0 when the last step had no reading.
 
-        Of two views on a share of events the more doubtful one counts.
+        Of several views the most doubtful one counts: a rise is measured in logarithms, because latencies and
+        other positive quantities have long upper tails; a share of events also against chance in their number.
         """
         reading = self._reading
         if reading is None:
             return 0.0
-        sigmas = self.change / self._error
+        change = self.change
+        sigmas = (math.log1p(change) if change > 0 else change) / self._error
         if reading.events is None:
             return sigmas
         by_chance = share_z(reading.value, reading.expected, reading.events)

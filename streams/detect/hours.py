@@ -20,6 +20,7 @@ _MIN_SHARE = 0.5
 _MIN_DAYS = 2
 _MIN_PEAK_HOURS = 24
 _LARGEST = 3.4e38  # of single precision
+_MAX_LOG = 50.0
 
 # Gumbel distribution: median = mu + 0.3665 beta, interquartile range = 1.5725 beta.
 _GUMBEL_MEDIAN = -math.log(math.log(2.0))
@@ -94,7 +95,8 @@ class Hours:
 
     def stray(self, ratio: float) -> None:
         """Remember the largest deviation of the current hour; ratio in the bad direction."""
-        self._peak = max(self._peak, ratio)
+        if ratio > self._peak:
+            self._peak = ratio
 
     def season(self, at_ms: int) -> float | None:
         """What the same time of day had: medians over days, interpolated between hours; None before two days."""
@@ -121,20 +123,20 @@ class Hours:
         self._alarm_level = self._fit_peaks()
 
     def _fit_peaks(self) -> float:
-        peaks = sorted(peak for peak in self._peaks if not math.isnan(peak))
+        peaks = sorted(math.log1p(peak) for peak in self._peaks if not math.isnan(peak))
         if len(peaks) < _MIN_PEAK_HOURS:
             return 0.0
         quarter = len(peaks) // 4
         scale = (peaks[-1 - quarter] - peaks[quarter]) / _GUMBEL_IQR
         location = median(peaks) - _GUMBEL_MEDIAN * scale
-        return location + scale * math.log(self._hours_between_alarms)
+        return math.expm1(min(_MAX_LOG, location + scale * math.log(self._hours_between_alarms)))
 
     @property
     def alarm_level(self) -> float:
         """The relative deviation that chance passes once in `hours_between_alarms`; 0.0 before a day.
 
-        A Gumbel distribution through the quartiles of the hourly peaks: block maxima need no assumption about the
-        values' own distribution, and none about how much neighbouring values resemble each other.
+        A Gumbel distribution through the quartiles of the hourly peaks' logarithms: block maxima need no assumption
+        about the values' own distribution, and none about how much neighbouring values resemble each other.
 
         Source: Coles, An Introduction to Statistical Modeling of Extreme Values, chapter 3.
         """
