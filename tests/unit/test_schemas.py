@@ -187,6 +187,12 @@ def test_the_headers_of_a_dead_letter_are_valid() -> None:
     assert not is_valid("dead-letter", {**headers, "source-offset": "-"})
 
 
+@pytest.mark.parametrize("path", sorted((DOCS.parent / "examples" / "budgets").iterdir()), ids=lambda path: path.name)
+def test_the_example_budgets_are_what_an_editor_takes_for_budget_files(path: Path) -> None:
+    assert is_valid("budget-file", yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert not is_valid("budget-file", {"api": {"throughput": {"min_rps": "many"}}})
+
+
 def test_the_example_of_a_web_config_file_is_one() -> None:
     page = (DOCS / "configuration.md").read_text(encoding="utf-8")
     example = page.partition("```yaml\n")[2].partition("```")[0]
