@@ -43,7 +43,8 @@ def _read_keys(place: Place, mistakes: Mistakes) -> tuple[IndicatorKeys, set[str
     try:
         return place.model.model_validate(plain), wrong
     except ValidationError as error:
-        for item in error.errors():
+        places = list(plain)
+        for item in sorted(error.errors(), key=lambda item: places.index(str(item["loc"][0]))):
             key = str(item["loc"][0])
             text = item["msg"].removeprefix("Value error, ")
             if item["type"] == "string_type":

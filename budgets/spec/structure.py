@@ -108,7 +108,7 @@ class _Service:
         """Every indicator, in the order of the file."""
         before = len(self._mistakes)
         indicators = self._collect()
-        if not indicators and len(self._mistakes) == before:
+        if not indicators and not self._node.is_flawed and len(self._mistakes) == before:
             self._note(self._node, f"no indicator, expected one such as {', '.join(list(WELL_KNOWN)[:3])}")
         for name, node in indicators.items():
             if name == _RESPONSE_TIME:
@@ -193,7 +193,7 @@ class _Service:
                 self._note(child, "expected under a percentile such as p95")
             elif key not in _SHARED:
                 self._note(child, describe_unknown(key, [*_SHARED, "p50", "p95", "p99"]))
-        if not found and len(self._mistakes) == before:
+        if not found and not node.is_flawed and len(self._mistakes) == before:
             self._note(node, "no percentile, expected one such as p95: {budget_ms: 200}")
         self._check_shared_expr(node, found)
         shared = Node({key: child for key, child in node.entries.items() if key in _SHARED}, node.line, node.path)
