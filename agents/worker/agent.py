@@ -253,8 +253,6 @@ def create_app(settings: Settings, agent: SamplesAgent) -> faust.App:
         partitions=agent.partition_count,
         key_type=bytes,
         value_type=bytes,
-        key_serializer="raw",
-        value_serializer="raw",
         changelog_topic=app.topic(
             settings.topic(JUDGE_CHANGELOG.name),
             key_type=bytes,

@@ -10,7 +10,6 @@ import json
 import os
 import random
 import signal
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
@@ -225,4 +224,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
