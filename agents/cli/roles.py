@@ -51,15 +51,19 @@ def web(
     from agents.web.main import run_web  # noqa: PLC0415
 
     async def run(settings: Settings) -> None:
-        if not budgets:
-            await run_web(settings)
-            return
-        publisher = BudgetPublisher(settings, budgets)
-        await publisher.start()
-        try:
-            await run_web(settings)
-        finally:
+        publisher = BudgetPublisher(settings, budgets) if budgets else None
+        parts = [asyncio.create_task(run_web(settings, publisher), name="web")]
+        if publisher is not None:
+            parts.append(asyncio.create_task(publisher.run(), name="budget files"))
+        # Whichever ends first ends the role: web when it is told to, the publisher when its files are wrong.
+        done, others = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        for other in others:
+            other.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        if publisher is not None:
             await publisher.stop()
+        for part in done:
+            part.result()
 
     _run("web", config, run)
 
