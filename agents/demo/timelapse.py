@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from agents.demo.history import HistoryRecord, records_of
 from agents.demo.traffic import Cluster, RequestService
-from agents.kafka.clients import create_consumer, create_producer
+from agents.kafka.clients import create_consumer, create_producer, find_partitions
 from agents.kafka.topics import INDICATORS, SAMPLES
 from agents.settings import Settings
 from streams.frame import decode_frame
@@ -32,9 +32,7 @@ class _Frames:
     async def start(self) -> None:
         """Follow every partition from its end."""
         await self._consumer.start()
-        partitions = [
-            TopicPartition(self._topic, number) for number in self._consumer.partitions_for_topic(self._topic)
-        ]
+        partitions = await find_partitions(self._consumer, self._topic)
         self._consumer.assign(partitions)
         await self._consumer.seek_to_end(*partitions)
 

@@ -50,7 +50,7 @@ def _lognormal_cdf(bounds: Floats, median: Floats, sigma: float) -> Floats:
     """P(X <= bound) for each moment and bound: (n, buckets)."""
     z = (np.log(bounds)[None, :] - np.log(median)[:, None]) / (sigma * math.sqrt(2.0))
     erf = np.frompyfunc(math.erf, 1, 1)
-    return np.asarray(0.5 * (1.0 + erf(z).astype(np.float64)))
+    return np.asarray(0.5 * (1.0 + np.asarray(erf(z), dtype=np.float64)))
 
 
 @dataclass(slots=True)

@@ -61,6 +61,16 @@ def create_consumer(kafka: KafkaSettings, client_id: str, group: str | None = No
     )
 
 
+async def find_partitions(consumer: AIOKafkaConsumer, *topics: str) -> set[TopicPartition]:
+    """Every partition of the topics that exist.
+
+    `consumer.partitions_for_topic` knows a topic only after somebody asked the brokers about it, which a consumer
+    does for what it is assigned; older clusters tell it about all topics at the start, the embedded broker does not.
+    """
+    await consumer._client.set_topics(topics)  # noqa: SLF001  aiokafka has no public way to ask
+    return {TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()}
+
+
 async def read_to_end(
     consumer: AIOKafkaConsumer, partition: TopicPartition, start: int | None = None
 ) -> AsyncIterator[ConsumerRecord]:
