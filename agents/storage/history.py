@@ -2,7 +2,7 @@
 
 Also the form in which points are kept: all points of one indicator over some hundred steps are one row of
 compressed columns, exact and never averaged. A row a sample would be a hundred million rows in a month.
-Who writes (`agents/web/history_writer.py`) and who reads (`agents/web/history_reader.py`) stand elsewhere.
+Who writes (`agents/web/history/writer.py`) and who reads (`agents/web/history/reader.py`) stand elsewhere.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The web role: history projection, HTTP API and the status page.
 
-Read `main.py` (wiring); then the way in: `projection.py` (the loop over the log), `batch.py` (records as rows),
-`history_writer.py`; the way out: `history_reader.py`, `budgets_in_force.py`, `states.py` (what a value means),
-`overview.py` (everything that is known now, at once), `documents.py` (what the API answers), `parameters.py` (what
-it is asked), `api.py`, `problems.py`, `openapi.py`, `page.py`, `sparkline.py`.
+Read `main.py` (wiring); then `history/` (from the log to SQL and back), `budgets_in_force.py`, `states.py` (what a
+value means) and `overview.py` (everything that is known now, at once). On top of these stand the API: `documents.py`
+(what it answers), `parameters.py` (what it is asked), `api.py`, `problems.py`, `openapi.py`; and the page: `page.py`,
+`sparkline.py`, `wording.py`, `templates/`, `static/`.
 """

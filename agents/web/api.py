@@ -18,7 +18,8 @@ from agents.web.documents import (
     Page,
     ServiceItem,
 )
-from agents.web.history_reader import HistoryReader
+from agents.web.history.buckets import Bucket, buckets_of
+from agents.web.history.reader import HistoryReader
 from agents.web.overview import IndicatorView, Overview, OverviewSource, ServiceView
 from agents.web.parameters import (
     DEFAULT_POINTS,
@@ -30,7 +31,6 @@ from agents.web.parameters import (
     range_of,
 )
 from agents.web.problems import NotFoundError
-from agents.web.series import Bucket, buckets_of
 from agents.web.states import STATES
 from budgets.event import AlertEvent, Status, format_time, parse_time
 from budgets.spec.model import IndicatorKind, IndicatorSpec
@@ -214,8 +214,8 @@ class Api:
 
 def _spec_of(overview: Overview, point_id: str) -> IndicatorSpec | None:
     query_id, _ = split_point_id(point_id)
-    specs = {spec.id: spec for service in overview.services for spec in {view.spec for view in service.indicators}}
-    return specs.get(query_id)
+    specs = (view.spec for service in overview.services for view in service.indicators)
+    return next((spec for spec in specs if spec.id == query_id), None)
 
 
 def _fitting_step(span_ms: int, at: "np.ndarray[Any, np.dtype[np.int64]] | None") -> int:

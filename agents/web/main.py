@@ -1,9 +1,8 @@
 """The web role: history projection, API, status page. Wiring only; `__init__.py` has the reading order."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.metadata import version
-from typing import Protocol
 
 import msgspec
 from aiohttp import web
@@ -11,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agents.access import Access, load_access
+from agents.budget_files import BudgetPublisher
 from agents.kafka.clients import create_consumer, create_producer
 from agents.metrics import OrdersMetrics, WebMetrics
 from agents.orders import OrderReader
@@ -20,14 +20,14 @@ from agents.settings import Settings
 from agents.storage.database import open_database
 from agents.web.api import Api
 from agents.web.budgets_in_force import BudgetsInForce
-from agents.web.dead_letters import DeadLetters
-from agents.web.history_reader import HistoryReader
-from agents.web.history_writer import HistoryWriter
+from agents.web.history.dead_letters import DeadLetters
+from agents.web.history.projection import Projection
+from agents.web.history.reader import HistoryReader
+from agents.web.history.writer import HistoryWriter
 from agents.web.openapi import openapi_document
 from agents.web.overview import OverviewSource
 from agents.web.page import Problems, StatusPage
 from agents.web.problems import problem_middleware
-from agents.web.projection import Projection
 
 # Everything comes from here, nothing runs that stands in the page itself, nobody frames it.
 CONTENT_SECURITY_POLICY = (
@@ -40,17 +40,6 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-
-
-class PublisherStatus(Protocol):
-    """What the publisher of budget files says of itself (`agents/budget_files.py`), or a test in its place.
-
-    problems: files that could not be taken, with the reason; the last good budgets of them stay in force.
-    """
-
-    @property
-    def problems(self) -> Mapping[str, str]:
-        """File -> reason."""
 
 
 async def _protect(_: web.Request, response: web.StreamResponse) -> None:
@@ -94,11 +83,11 @@ async def _follow_orders(orders: OrderReader) -> None:
         await asyncio.Event().wait()
 
 
-async def run_web(settings: Settings, publisher: PublisherStatus | None = None) -> None:
+async def run_web(settings: Settings, publisher: BudgetPublisher | None = None) -> None:
     """Run until SIGTERM.
 
     Args:
-        publisher: the publisher of budget files if it runs in this process; already started.
+        publisher: the publisher of budget files if it runs beside us; whoever made it runs it.
 
     Raises:
         SettingsError: the operator's mistake.
@@ -119,15 +108,33 @@ async def run_web(settings: Settings, publisher: PublisherStatus | None = None) 
         DeadLetters(settings, lambda: create_producer(settings.kafka, "driftline-web"), metrics),
     )
 
-    def problems() -> Problems:
-        own = {"history": projection.problem, "orders": orders.problem}
-        files = publisher.problems if publisher is not None else {}
-        return {**files, **{name: text for name, text in own.items() if text}}
+    if publisher is not None:
+        publisher.register(registry)
 
-    app = create_app(
-        settings, engine, budgets, access, registry, metrics, lambda: projection.problem or orders.problem, problems
-    )
+    def own_problems() -> Problems:
+        parts = {"history": projection.problem, "orders": orders.problem}
+        if publisher is not None:
+            parts["budget files"] = publisher.problem
+        return {name: text for name, text in parts.items() if text}
+
+    def problems() -> Problems:
+        return {**own_problems(), **(publisher.problems if publisher is not None else {})}
+
+    def ready() -> str | None:
+        return "; ".join(own_problems().values()) or None
+
+    app = create_app(settings, engine, budgets, access, registry, metrics, ready, problems)
     server = await start_server(app, settings.web.listen, ssl_context=access.ssl_context)
+    try:
+        await _run_parts(projection, orders)
+    finally:
+        await server.cleanup()
+        await orders.stop()
+        await engine.dispose()
+
+
+async def _run_parts(projection: Projection, orders: OrderReader) -> None:
+    """Until SIGTERM, or until one of them fails."""
     parts = [
         asyncio.create_task(projection.run(), name="history projection"),
         asyncio.create_task(_follow_orders(orders), name="orders"),
@@ -138,6 +145,3 @@ async def run_web(settings: Settings, publisher: PublisherStatus | None = None) 
         for part in parts:
             part.cancel()
         await asyncio.gather(*parts, return_exceptions=True)
-        await server.cleanup()
-        await orders.stop()
-        await engine.dispose()

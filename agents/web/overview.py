@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agents.web.budgets_in_force import BudgetsInForce
-from agents.web.history_reader import HistoryReader, Latest
+from agents.web.history.reader import HistoryReader, Latest
 from agents.web.states import STATE_OF_LEVEL, State, stale_after_ms, state_of, worst
 from budgets.event import AlertEvent
 from budgets.spec.model import IndicatorSpec, ServiceBudget

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from agents.settings import Settings
 from agents.storage.history import PointColumns
 from agents.web import wording
-from agents.web.history_reader import HistoryReader
+from agents.web.history.reader import HistoryReader
 from agents.web.overview import IndicatorView, Overview, OverviewSource, ServiceView, is_alarming
 from agents.web.sparkline import HEIGHT, SPAN_MS, WIDTH, Sparkline, sparkline_of
 from agents.web.states import STATES

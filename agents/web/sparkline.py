@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.storage.history import PointColumns
-from agents.web.series import Bucket, buckets_of
+from agents.web.history.buckets import Bucket, buckets_of
 from budgets.spec.model import IndicatorSpec
 
 SPAN_MS = 3 * 3_600_000

@@ -24,9 +24,9 @@ from agents.storage.history import (
     indicator_points,
     position,
 )
-from agents.web.batch import Poison
-from agents.web.history_writer import HistoryWriter
-from agents.web.projection import Projection
+from agents.web.history.batch import Poison
+from agents.web.history.projection import Projection
+from agents.web.history.writer import HistoryWriter
 from tests.unit.alert_events import alert_event
 from tests.unit.fake_log import ALERTS, INDICATORS, START_MS, STEP_MS, FakeConsumer, FakeLog
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agents.storage.history import PointColumns, decode_points, encode_points, merge_points, row_start
-from agents.web.batch import MAX_KEY_BYTES, decode_events, decode_frames, points_of
+from agents.web.history.batch import MAX_KEY_BYTES, decode_events, decode_frames, points_of
 from budgets.event import encode_event
 from streams.frame import IndicatorFrame, Points, encode_frame
 from tests.unit.alert_events import alert_event

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from agents.storage.database import begin_read, open_database
 from agents.storage.metadata import metadata
-from agents.web.history_writer import HistoryWriter
+from agents.web.history.writer import HistoryWriter
 from tests.unit.fake_log import INDICATORS, FakeLog
 from tests.unit.projection_suite import ProjectionSuite, create_projection, positions_of, running, until
 

@@ -10,7 +10,7 @@ from agents.kafka.codecs import dead_letter_headers
 from agents.kafka.topics import DEAD_LETTER
 from agents.metrics import WebMetrics
 from agents.settings import Settings
-from agents.web.batch import Poison
+from agents.web.history.batch import Poison
 
 log = structlog.get_logger()
 

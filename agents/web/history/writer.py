@@ -27,7 +27,7 @@ from agents.storage.history import (
     merge_points,
     position,
 )
-from agents.web.batch import Points
+from agents.web.history.batch import Points
 from budgets.event import AlertEvent, encode_event, parse_time
 from streams.frame import split_point_id
 

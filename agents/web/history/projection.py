@@ -14,12 +14,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError
 
+from agents.kafka.clients import find_partitions
 from agents.kafka.topics import ALERTS, INDICATORS
 from agents.metrics import WebMetrics
 from agents.settings import Settings
-from agents.web.batch import Record, decode_events, decode_frames, points_of
-from agents.web.dead_letters import DeadLetters
-from agents.web.history_writer import HistoryWriter, PositionMovedError, Source
+from agents.web.history.batch import Record, decode_events, decode_frames, points_of
+from agents.web.history.dead_letters import DeadLetters
+from agents.web.history.writer import HistoryWriter, PositionMovedError, Source
 
 log = structlog.get_logger()
 
@@ -106,6 +107,7 @@ class Projection:
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         """Read on until something is in the way."""
+        await asyncio.wait_for(find_partitions(consumer, self._indicators, self._alerts), ANSWER_SECONDS)
         partitions = self._partitions(consumer)
         self._begun_anew.clear()
         consumer.assign(sorted(partitions))
