@@ -2,7 +2,7 @@
 
 Neighbouring values share most of their window (a 5-minute rate every 15 s: 19 of 20 parts), so n values are worth
 far fewer: the lag-1 autocorrelation is estimated as they come and the effective sample size follows from it. Where
-values are nearly independent the newest window of them is averaged; where they are not, the newest one stands alone.
+values are nearly independent the newest window of them is averaged, if that says more than the newest one alone.
 """
 
 import math
@@ -109,9 +109,9 @@ class Confidence:
 
     @property
     def autocorrelation(self) -> float:
-        """Between neighbouring deviations, 0 <= r <= 0.999."""
+        """Between neighbouring deviations, 0 <= r <= 0.999; where nothing varies, nothing is known to be independent."""
         square = self._square.mean
-        return min(0.999, max(0.0, self._product.mean / square)) if square > 0 else 0.0
+        return min(0.999, max(0.0, self._product.mean / square)) if square > 0 else 0.999
 
     @property
     def samples(self) -> int:
@@ -131,15 +131,13 @@ class Confidence:
         self._square.update(deviation * deviation)
         self._last = deviation
 
+        self.averaged, self.change, self._error = 1, change, reading.spread
         effective = effective_samples(len(recent), self.autocorrelation)
         if effective >= _MIN_EFFECTIVE:
-            self.averaged = len(recent)
-            self.change = math.fsum(recent) / len(recent)
-            self._error = reading.spread / math.sqrt(effective)
-        else:
-            self.averaged = 1
-            self.change = change
-            self._error = reading.spread
+            mean, error = math.fsum(recent) / len(recent), reading.spread / math.sqrt(effective)
+            # A jump shows in the newest value first, a small shift in the mean only.
+            if abs(mean) / error > abs(change) / reading.spread:
+                self.averaged, self.change, self._error = len(recent), mean, error
         self._reading = reading
         required = self._required_z
         return self.deviation > required and self.deviation > student_z(required, reading.freedom)

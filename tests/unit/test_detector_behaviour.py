@@ -110,10 +110,9 @@ def test_nearly_independent_values_are_averaged_and_a_small_change_is_found() ->
     method = Confidence(STEP_MS, WINDOW_MS, alarm_z(1.0, WINDOW_MS))
     white = np.random.default_rng(4).normal(0.0, SPREAD, 2000)
     assert not any(method.observe(reading) for reading in readings(white))
-    assert method.averaged == 20
-    shifted = white[:40] + 1.5 * SPREAD
-    votes = [method.observe(reading) for reading in readings(shifted)]
-    assert votes[-1]
+    shifted = white[:40] + 2.0 * SPREAD
+    votes = [(method.observe(reading), method.averaged) for reading in readings(shifted)]
+    assert (True, 20) in votes[20:]
     low, high = method.interval
     assert low < method.change < high
     assert low > 0
