@@ -81,7 +81,7 @@ def alert_event() -> str:
         },
         "fingerprint": {**DIGEST_16, "description": "Of kind, service, indicator and labels; stable over restarts."},
         "episode": {**DIGEST_16, "description": "One run of the alert, from its first pending to resolved."},
-        "incident": {"type": "string", "description": "Shared by alerts that have one cause."},
+        "incident": {**DIGEST_16, "description": "Shared by alerts that have one cause."},
         "service": SERVICE,
         "indicator": {"type": "string", "minLength": 1},
         "starts_at": TIME,
