@@ -78,7 +78,7 @@ class IngestSettings(_Section):
     web_config_file: Path | None = None
     insecure_listen: bool = False
     max_body_bytes: int = 16 * 1024 * 1024
-    max_decoded_bytes: int = 64 * 1024 * 1024
+    max_decoded_bytes: int = 32 * 1024 * 1024
     max_series: int = 1_000_000
     max_series_per_request: int = 100_000
     max_labels_per_series: int = 64

@@ -12,30 +12,22 @@ import asyncio
 import json
 import random
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import aiohttp
 import psutil
 
-from agents.kafka.admin import create_topics
-from agents.orders import write_orders
-from agents.settings import Settings, load_settings
-from agents.stack import free_port
-from agents.supervisor import driftline_command
+from agents.settings import KafkaSettings
 from benchmarks.peers.prometheus_receiver import run_receiver
-from budgets.order import Order
 from budgets.spec.model import IndicatorSpec, ServiceBudget
-from budgets.spec.resolve import document_of
 from streams.wire.frame import encode_sample
 from streams.wire.labels import encode_labels
 from streams.wire.request import compress, join_series
+from tests.servers.ingest import declare_now, run_ingest
 from tests.servers.kafka import run_kafka
-from tests.servers.tools import end, spawn, tail
 
 SERVICES = 50
 PER_REQUEST = 2_000
@@ -124,45 +116,14 @@ def measure(who: str, url: str, pid: int, load: str, rounds: list[list[bytes]], 
         yield Figure(who, name, series * len(some), cpu, ended - started)
 
 
-def budget_order(number: int) -> Order:
+def budget_of(number: int) -> ServiceBudget:
     """A budget that needs every series of one service."""
     service = f"service-{number:02d}"
     expr = (
         f'histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket{{service="{service}"}}[5m])))'
     )
     spec = IndicatorSpec(f"{service}/p95", service, "p95", "response_time", expr, "s", "above", limit=1.0)
-    return Order(f"budget/{service}", document_of(ServiceBudget(service, (spec,))), "benchmark", 0, 0)
-
-
-async def _until_ready(url: str, log_file: Path) -> None:
-    deadline = time.monotonic() + 60
-    async with aiohttp.ClientSession() as session:
-        while time.monotonic() < deadline:
-            try:
-                async with session.get(url) as answer:
-                    if answer.status == 200:
-                        return
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.1)
-    raise RuntimeError(f"ingest did not become ready:\n{tail(log_file)}")
-
-
-@contextmanager
-def run_ingest(settings: Settings) -> Iterator[tuple[str, int]]:
-    """A running ingest process: the URL to write to, and its process id."""
-    environ = {
-        "DRIFTLINE_KAFKA__BOOTSTRAP": settings.kafka.bootstrap,
-        "DRIFTLINE_INGEST__LISTEN": settings.ingest.listen,
-    }
-    with tempfile.TemporaryDirectory(prefix="driftline-bench-") as directory:
-        log_file = Path(directory) / "ingest.log"
-        process = spawn(driftline_command("ingest"), log_file, environ)
-        try:
-            asyncio.run(_until_ready(f"http://{settings.ingest.listen}/-/ready", log_file))
-            yield f"http://{settings.ingest.listen}/api/v1/write", process.pid
-        finally:
-            end(process, 10)
+    return ServiceBudget(service, (spec,))
 
 
 def measure_all(series: int, rounds: int) -> list[Figure]:
@@ -176,16 +137,12 @@ def measure_all(series: int, rounds: int) -> list[Figure]:
         for name, blobs in (("mixed", mixed), ("one service", ordered))
     }
     figures: list[Figure] = []
-    with run_kafka() as kafka:
-        settings = load_settings(
-            environ={},
-            overrides={"kafka": {"bootstrap": kafka.bootstrap}, "ingest": {"listen": f"127.0.0.1:{free_port()}"}},
-        )
-        asyncio.run(create_topics(settings))
-        asyncio.run(write_orders(settings, [budget_order(number) for number in range(SERVICES)]))
+    with run_kafka() as cluster:
+        kafka = KafkaSettings(bootstrap=cluster.bootstrap)
+        declare_now(kafka, [budget_of(number) for number in range(SERVICES)])
         for name, requests in loads.items():
-            with run_ingest(settings) as (url, pid):
-                figures += measure("driftline", url, pid, name, requests, series)
+            with run_ingest(kafka) as ingest:
+                figures += measure("driftline", ingest.write_url, ingest.pid, name, requests, series)
     for name, requests in loads.items():
         with run_receiver() as (url, pid):
             figures += measure("prometheus", url, pid, name, requests, series)

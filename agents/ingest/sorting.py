@@ -4,7 +4,7 @@ A frame whose labels are known and that ends in one plain sample is only looked 
 No I/O here. A request is taken as a whole or not at all, but for new series beyond the limit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from agents.ingest.known_series import KnownSeries
@@ -90,22 +90,24 @@ class Sorter:
         result.refused_series = len(refused)
 
     def _group(
-        self, data: bytes, request: Request, found: list[Route | None], odd: dict[int, Frame], result: Sorted
+        self, data: bytearray, request: Request, found: list[Route | None], odd: dict[int, Frame], result: Sorted
     ) -> None:
         """Fill in the parts and the counts. A frame without a route is refused."""
         frames = request.frames
         groups: dict[tuple[bytes, ...], list[bytes]] = {}
-        places: dict[Route | None, list[bytes]] = {None: []}
+        refused: list[bytes] = []
+        put: dict[Route | None, Callable[[bytes], None]] = {None: refused.append}
         for route in set(found) - {None}:
             assert route is not None
-            places[route] = groups.setdefault(route.services, [])
+            put[route] = groups.setdefault(route.services, []).append
         if len(groups) == 1 and request.plain and not result.refused_series and len(data) <= MAX_RECORD_BYTES:
             (services,) = groups
             groups[services] = frames
-            result.parts += [(service, data) for service in services]
+            value = bytes(data)
+            result.parts += [(service, value) for service in services]
         else:
-            for frame, route in zip(frames, found, strict=True):
-                places[route].append(frame)
+            for route, frame in zip(found, frames, strict=True):
+                put[route](frame)
             for services, group in groups.items():
                 for piece in _pieces(group, frames) if services else ():
                     result.parts += [(service, piece) for service in services]

@@ -17,7 +17,7 @@ class FramesMessage(Protocol):
 
     timeseries: Sequence[bytes]
 
-    def ParseFromString(self, serialized: bytes) -> int: ...  # noqa: D102, N802  protobuf's name
+    def ParseFromString(self, serialized: bytes | bytearray) -> int: ...  # noqa: D102, N802  protobuf's name
 
     def SerializeToString(self) -> bytes: ...  # noqa: D102, N802  protobuf's name
 

@@ -13,6 +13,9 @@ FIXED64: Final = 1
 BYTES: Final = 2
 FIXED32: Final = 5
 
+# What a message is read from; what is kept of it is always bytes.
+Data = bytes | bytearray
+
 
 class Field(NamedTuple):
     """One field of a message, by positions in the message's bytes.
@@ -46,7 +49,7 @@ def encode_bytes(number: int, content: bytes) -> bytes:
     return bytes((number << 3 | BYTES,)) + encode_varint(len(content)) + content
 
 
-def decode_varint(data: bytes, at: int, end: int) -> tuple[int, int]:
+def decode_varint(data: Data, at: int, end: int) -> tuple[int, int]:
     """The varint at `at` as an unsigned 64-bit number, and where it ends.
 
     Raises:
@@ -64,7 +67,7 @@ def decode_varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     raise MalformedError(f"byte {at}: expected a varint of at most 64 bits")
 
 
-def walk_fields(data: bytes, at: int, end: int) -> Iterator[Field]:
+def walk_fields(data: Data, at: int, end: int) -> Iterator[Field]:
     """The fields of the message that stands in `data[at:end]`.
 
     Raises:

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from streams.wire.errors import MalformedError, TooLargeError
 from streams.wire.frames_message import Frames
 from streams.wire.limits import DEFAULT_LIMITS, WireLimits
-from streams.wire.protobuf import BYTES, expect_type, walk_fields
+from streams.wire.protobuf import BYTES, Data, expect_type, walk_fields
 
 # A snappy copy element writes at most 64 bytes from 3; what declares more is lying.
 _SNAPPY_MOST = 22
@@ -35,8 +35,8 @@ class Request:
     plain: bool
 
 
-def decompress(body: bytes, limits: WireLimits = DEFAULT_LIMITS) -> bytes:
-    """The content of a snappy block.
+def decompress(body: bytes, limits: WireLimits = DEFAULT_LIMITS) -> bytearray:
+    """The content of a snappy block, written once into memory of its declared size.
 
     Raises:
         MalformedError: not a snappy block.
@@ -48,9 +48,11 @@ def decompress(body: bytes, limits: WireLimits = DEFAULT_LIMITS) -> bytes:
             raise TooLargeError(f"body declares {size} decoded bytes, at most {limits.max_decoded_bytes} are taken")
         if size > _SNAPPY_MOST * len(body):
             raise MalformedError(f"body of {len(body)} bytes declares {size}, more than snappy can hold in it")
-        return bytes(cramjam.snappy.decompress_raw(body))
+        content = bytearray(size)
+        cramjam.snappy.decompress_raw_into(body, content)
     except cramjam.DecompressionError:
         raise MalformedError("body is not a snappy block (the block format is expected, not the framed one)") from None
+    return content
 
 
 def compress(data: bytes) -> bytes:
@@ -58,7 +60,7 @@ def compress(data: bytes) -> bytes:
     return bytes(cramjam.snappy.compress_raw(data))
 
 
-def split_request(data: bytes, limits: WireLimits = DEFAULT_LIMITS) -> Request:
+def split_request(data: Data, limits: WireLimits = DEFAULT_LIMITS) -> Request:
     """The parts of a WriteRequest; the frames themselves are not yet read.
 
     Raises:
@@ -80,7 +82,7 @@ def split_request(data: bytes, limits: WireLimits = DEFAULT_LIMITS) -> Request:
     return Request(frames, _walk(data, limits), plain=False)
 
 
-def split_series(data: bytes, limits: WireLimits = DEFAULT_LIMITS) -> list[bytes]:
+def split_series(data: Data, limits: WireLimits = DEFAULT_LIMITS) -> list[bytes]:
     """The frames of a WriteRequest.
 
     Raises:
@@ -102,7 +104,7 @@ def _joined_size(frames: Sequence[bytes]) -> int:
     return int(sizes.sum()) + 2 * len(frames) + longer
 
 
-def _check_series_count(data: bytes, limits: WireLimits) -> None:
+def _check_series_count(data: Data, limits: WireLimits) -> None:
     # The tag of a series is the byte 0x0a, or 0x8a and a filler when written longer than needed. Counting these bytes
     # bounds the number of series from above in no time; only a suspicious message is walked.
     content = np.frombuffer(data, np.uint8)
@@ -116,7 +118,7 @@ def _too_many(limits: WireLimits) -> str:
     return f"more than {limits.max_series} series in the request"
 
 
-def _walk(data: bytes, limits: WireLimits) -> int:
+def _walk(data: Data, limits: WireLimits) -> int:
     series = others = metadata = 0
     for field in walk_fields(data, 0, len(data)):
         if field.number == 1:
