@@ -21,7 +21,9 @@ from streams.wire.samples import STALE_NAN_BITS
 def latest(span: Span) -> Column:
     """The latest sample of each series, as an instant selector takes it: a stale marker ends the series."""
     values = span.columns.values_at(span.slots(span.last))
-    present = (span.first_times > span.begin) & (span.first_times <= span.end)
+    # Where all samples are later than the window, `last` is no number of a sample: -1, or one that was overwritten by
+    # a later sample.
+    present = (span.last >= 0) & (span.first_times > span.begin) & (span.first_times <= span.end)
     present &= values.view(np.uint64) != np.uint64(STALE_NAN_BITS)
     return Column(values, present)
 

@@ -1,0 +1,357 @@
+"""PromQL evaluated the obvious way, sample by sample, straight from Prometheus' rules: what the plan is compared with.
+
+Shares only the parsed nodes and the matchers with the product.
+"""
+
+import math
+import operator
+import struct
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+
+from streams.promql.expression import Aggregation, Binary, Call, Expression, Matching, Negation, Number, Selector
+from streams.series.matchers import matches_all
+
+Labels = tuple[tuple[str, str], ...]
+Sample = tuple[int, float]
+Vector = dict[Labels, float]
+STALE = struct.pack("<Q", 0x7FF0000000000002)
+LOOKBACK_MS = 300_000
+
+
+class FailedQueryError(Exception):
+    """Prometheus would fail the query."""
+
+
+def is_stale(value: float) -> bool:
+    return struct.pack("<d", value) == STALE
+
+
+def without(labels: Labels, *names: str) -> Labels:
+    return tuple(pair for pair in labels if pair[0] not in names)
+
+
+def only(labels: Labels, *names: str) -> Labels:
+    return tuple(pair for pair in labels if pair[0] in names)
+
+
+class Reference:
+    """Samples by series, and what an expression comes to at a step."""
+
+    def __init__(self) -> None:
+        self.series: dict[Labels, list[Sample]] = {}
+
+    def add(self, labels: Mapping[str, str], time_ms: int, value: float) -> str | None:
+        samples = self.series.setdefault(tuple(sorted((n, v) for n, v in labels.items() if v)), [])
+        if samples and time_ms <= samples[-1][0]:
+            return "duplicate" if time_ms == samples[-1][0] else "out_of_order"
+        samples.append((time_ms, value))
+        return None
+
+    def evaluate(self, node: Expression, step_ms: int) -> float | Vector:
+        match node:
+            case Number():
+                return node.value
+            case Selector():
+                return self._instant(node, step_ms)
+            case Negation():
+                value = self.evaluate(node.operand, step_ms)
+                return unnamed({k: -v for k, v in value.items()}) if isinstance(value, dict) else -value
+            case Aggregation():
+                return aggregate(node, self._vector(node.operand, step_ms))
+            case Binary():
+                return binary(node, self.evaluate(node.left, step_ms), self.evaluate(node.right, step_ms))
+            case Call():
+                return self._call(node, step_ms)
+
+    def _vector(self, node: Expression, step_ms: int) -> Vector:
+        value = self.evaluate(node, step_ms)
+        assert isinstance(value, dict)
+        return value
+
+    def _select(self, selector: Selector) -> list[tuple[Labels, list[Sample]]]:
+        return [(k, s) for k, s in self.series.items() if matches_all(selector.matchers, dict(k))]
+
+    def _instant(self, selector: Selector, step_ms: int) -> Vector:
+        at = step_ms - selector.offset_ms
+        result = {}
+        for labels, samples in self._select(selector):
+            past = [s for s in samples if s[0] <= at]
+            if past and past[-1][0] > at - LOOKBACK_MS and not is_stale(past[-1][1]):
+                result[labels] = past[-1][1]
+        return result
+
+    def _call(self, node: Call, step_ms: int) -> float | Vector:
+        name = node.function
+        if isinstance(node.arguments[0], Selector) and node.arguments[0].range_ms is not None:
+            return self._range_call(name, node.arguments[0], step_ms)
+        values = [self.evaluate(argument, step_ms) for argument in node.arguments]
+        if name == "vector":
+            assert isinstance(values[0], float)
+            return {(): values[0]}
+        vector = values[1 if name == "histogram_quantile" else 0]
+        assert isinstance(vector, dict)
+        if name == "scalar":
+            return next(iter(vector.values())) if len(vector) == 1 else math.nan
+        if name == "abs":
+            return unnamed({k: abs(v) for k, v in vector.items()})
+        scalar = values[0 if name == "histogram_quantile" else 1]
+        assert isinstance(scalar, float)
+        if name == "histogram_quantile":
+            return histogram_quantile(scalar, vector)
+        choose: Callable[[float, float], float] = max if name == "clamp_min" else min
+        return unnamed(
+            {k: math.nan if math.isnan(v) or math.isnan(scalar) else choose(v, scalar) for k, v in vector.items()}
+        )
+
+    def _range_call(self, name: str, selector: Selector, step_ms: int) -> Vector:
+        assert selector.range_ms is not None
+        end = step_ms - selector.offset_ms
+        begin = end - selector.range_ms
+        result = {}
+        for labels, samples in self._select(selector):
+            inside = [(t, v) for t, v in samples if begin < t <= end and not is_stale(v)]
+            value = over_range(name, inside, begin, end) if inside else None
+            if value is not None:
+                result[labels] = value
+        return result if name == "last_over_time" else unnamed(result)
+
+
+def unnamed(vector: Vector) -> Vector:
+    result = {without(labels, "__name__"): value for labels, value in vector.items()}
+    if len(result) < len(vector):
+        raise FailedQueryError("same labelset")
+    return result
+
+
+def over_range(name: str, samples: list[Sample], begin: int, end: int) -> float | None:
+    if name in {"rate", "increase", "delta"}:
+        return extrapolated(name, samples, begin, end)
+    if name in {"irate", "idelta"}:
+        return between_last_two(name, samples)
+    return OVER_TIME[name]([value for _, value in samples])
+
+
+def between_last_two(name: str, samples: list[Sample]) -> float | None:
+    if len(samples) < 2:
+        return None
+    (t0, v0), (t1, v1) = samples[-2:]
+    change = v1 if name == "irate" and v1 < v0 else v1 - v0
+    return change / ((t1 - t0) / 1000) if name == "irate" else change
+
+
+def extreme(choose: Callable[[list[float]], float]) -> Callable[[list[float]], float]:
+    return lambda values: choose([v for v in values if not math.isnan(v)] or [math.nan])
+
+
+def mean(values: list[float]) -> float:
+    return added(values) / len(values)
+
+
+def deviation(values: list[float]) -> float:
+    if not all(map(math.isfinite, values)):
+        return math.nan
+    middle = math.fsum(values) / len(values)
+    return math.sqrt(math.fsum((v - middle) ** 2 for v in values) / len(values))
+
+
+def added(values: list[float]) -> float:
+    return math.fsum(values) if all(map(math.isfinite, values)) else sum(values)
+
+
+OVER_TIME: dict[str, Callable[[list[float]], float]] = {
+    "count_over_time": len,
+    "present_over_time": lambda _: 1.0,
+    "last_over_time": lambda values: values[-1],
+    "min_over_time": extreme(min),
+    "max_over_time": extreme(max),
+    "sum_over_time": added,
+    "avg_over_time": mean,
+    "stddev_over_time": deviation,
+}
+AGGREGATORS: dict[str, Callable[[list[float]], float]] = {
+    "sum": added,
+    "avg": mean,
+    "count": len,
+    "min": extreme(min),
+    "max": extreme(max),
+}
+
+
+def extrapolated(name: str, samples: list[Sample], begin: int, end: int) -> float | None:
+    if len(samples) < 2:
+        return None
+    result = samples[-1][1] - samples[0][1]
+    if name != "delta":
+        previous = samples[0][1]
+        for _, value in samples[1:]:
+            if value < previous:
+                result += previous
+            previous = value
+    to_start, to_end = (samples[0][0] - begin) / 1000, (end - samples[-1][0]) / 1000
+    sampled = (samples[-1][0] - samples[0][0]) / 1000
+    average = sampled / (len(samples) - 1)
+    if to_start >= average * 1.1:
+        to_start = average / 2
+    if name != "delta" and result > 0 and samples[0][1] >= 0:
+        to_start = min(to_start, sampled * (samples[0][1] / result))
+    if to_end >= average * 1.1:
+        to_end = average / 2
+    factor = (sampled + to_start + to_end) / sampled
+    if name == "rate":
+        factor /= (end - begin) / 1000
+    return result * factor
+
+
+def aggregate(node: Aggregation, vector: Vector) -> Vector:
+    groups: dict[Labels, list[float]] = defaultdict(list)
+    for labels, value in vector.items():
+        key = without(labels, "__name__", *node.labels) if node.without else only(labels, *node.labels)
+        groups[key].append(value)
+    return {key: AGGREGATORS[node.operator](values) for key, values in groups.items()}
+
+
+def histogram_quantile(quantile: float, vector: Vector) -> Vector:
+    histograms: dict[Labels, dict[float, float]] = defaultdict(lambda: defaultdict(float))
+    for labels, value in vector.items():
+        try:
+            bound = float(dict(labels).get("le", ""))
+        except ValueError:
+            continue
+        histograms[without(labels, "le")][bound] += value
+    return unnamed({key: bucket_quantile(quantile, sorted(b.items())) for key, b in histograms.items()})
+
+
+def bucket_quantile(quantile: float, buckets: list[tuple[float, float]]) -> float:
+    if math.isnan(quantile) or not 0 <= quantile <= 1:
+        return math.nan if math.isnan(quantile) else math.copysign(math.inf, quantile)
+    if buckets[-1][0] != math.inf or len(buckets) < 2:
+        return math.nan
+    counts = [buckets[0][1]]
+    for _, count in buckets[1:]:
+        close = abs(count - counts[-1]) < 1e-12 * (abs(count) + abs(counts[-1])) and count and counts[-1]
+        counts.append(counts[-1] if count < counts[-1] or close else count)
+    if counts[-1] == 0 or math.isnan(counts[-1]):
+        return math.nan
+    rank = quantile * counts[-1]
+    at = next((i for i in range(len(counts) - 1) if counts[i] >= rank), len(counts) - 1)
+    if at == len(counts) - 1:
+        return buckets[-2][0]
+    if at == 0 and buckets[0][0] <= 0:
+        return buckets[0][0]
+    low, below = (buckets[at - 1][0], counts[at - 1]) if at else (0.0, 0.0)
+    inside = counts[at] - below
+    return low + (buckets[at][0] - low) * ((rank - below) / inside) if inside else math.nan
+
+
+def divide(left: float, right: float) -> float:
+    if right == 0:
+        nothing = left == 0 or math.isnan(left)
+        return math.nan if nothing else math.copysign(math.inf, left) * math.copysign(1, right)
+    return left / right
+
+
+def modulo(left: float, right: float) -> float:
+    return math.nan if right == 0 or math.isinf(left) else math.fmod(left, right)
+
+
+def power(left: float, right: float) -> float:
+    try:
+        result = left**right
+    except (ZeroDivisionError, OverflowError):
+        return math.inf
+    return math.nan if isinstance(result, complex) else float(result)
+
+
+OPERATORS: dict[str, Callable[[float, float], float | bool]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": divide,
+    "%": modulo,
+    "^": power,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
+}
+
+
+def operate(name: str, left: float, right: float) -> float | bool:
+    return OPERATORS[name](left, right)
+
+
+def binary(node: Binary, left: float | Vector, right: float | Vector) -> float | Vector:
+    if node.operator in {"and", "or", "unless"}:
+        assert isinstance(left, dict)
+        assert isinstance(right, dict)
+        return set_operation(node, left, right)
+    if isinstance(left, dict) and isinstance(right, dict):
+        return between_vectors(node, left, right)
+    if not isinstance(left, dict) and not isinstance(right, dict):
+        return float(operate(node.operator, left, right))
+    vector = left if isinstance(left, dict) else right
+    assert isinstance(vector, dict)
+    result = {}
+    drops = node.as_bool
+    for labels, value in vector.items():
+        sides = (value, right) if isinstance(left, dict) else (left, value)
+        answer = operate(node.operator, *sides)  # type: ignore[arg-type]  # the other side is a scalar
+        if not isinstance(answer, bool):
+            result[labels], drops = answer, True
+        elif node.as_bool:
+            result[labels] = float(answer)
+        elif answer:
+            result[labels] = value
+    return unnamed(result) if drops or node.operator in "+-*/%^" else result
+
+
+def signature(matching: Matching, labels: Labels) -> Labels:
+    return only(labels, *matching.labels) if matching.on else without(labels, "__name__", *matching.labels)
+
+
+def set_operation(node: Binary, left: Vector, right: Vector) -> Vector:
+    lefts = {signature(node.matching, labels) for labels in left}
+    rights = {signature(node.matching, labels) for labels in right}
+    if node.operator == "or":
+        return {**left, **{k: v for k, v in right.items() if signature(node.matching, k) not in lefts}}
+    return {k: v for k, v in left.items() if (signature(node.matching, k) in rights) == (node.operator == "and")}
+
+
+def between_vectors(node: Binary, left: Vector, right: Vector) -> Vector:
+    if not left or not right:
+        return {}
+    matching = node.matching
+    swapped = matching.many == "right"
+    many, one = (right, left) if swapped else (left, right)
+    partners: dict[Labels, tuple[Labels, float]] = {}
+    for labels, value in one.items():
+        if signature(matching, labels) in partners:
+            raise FailedQueryError("many to many")
+        partners[signature(matching, labels)] = (labels, value)
+    result: Vector = {}
+    met = set()
+    for labels, value in many.items():
+        key = signature(matching, labels)
+        if key not in partners:
+            continue
+        other, other_value = partners[key]
+        sides = (other_value, value) if swapped else (value, other_value)
+        answer = operate(node.operator, *sides)
+        if answer is False and not node.as_bool:
+            continue
+        filters = answer is True and not node.as_bool
+        out = result_labels(matching, labels if filters else without(labels, "__name__"), other)
+        if out in result or (matching.many is None and key in met):
+            raise FailedQueryError("not unique")
+        met.add(key)
+        result[out] = sides[0] if filters else float(answer)
+    return result
+
+
+def result_labels(matching: Matching, many: Labels, one: Labels) -> Labels:
+    if matching.many is None:
+        many = only(many, *matching.labels) if matching.on else without(many, *matching.labels)
+    return tuple(sorted((*without(many, *matching.include), *only(one, *matching.include))))
