@@ -54,6 +54,7 @@ class FakeLog:
 class FakeConsumer:
     def __init__(self, log: FakeLog) -> None:
         self._log = log
+        self._client = self  # `find_partitions` asks the client below the consumer
         self._positions: dict[TopicPartition, int] = {}
 
     def _answer(self) -> None:
@@ -65,6 +66,9 @@ class FakeConsumer:
 
     async def stop(self) -> None:
         return
+
+    async def set_topics(self, _: Iterable[str]) -> None:
+        self._answer()
 
     def partitions_for_topic(self, topic: str) -> set[int]:
         return {tp.partition for tp in self._log.records if tp.topic == topic}

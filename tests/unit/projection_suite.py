@@ -75,11 +75,10 @@ async def running(projection: Projection) -> AsyncIterator[None]:
     task = asyncio.create_task(projection.run())
     try:
         yield
-        if task.done():
-            task.result()
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        (error,) = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(error, asyncio.CancelledError), f"the projection ended by itself: {error!r}"
 
 
 async def rows_of(engine: AsyncEngine, table: Table) -> list[Any]:

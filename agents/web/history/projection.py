@@ -107,8 +107,8 @@ class Projection:
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         """Read on until something is in the way."""
-        await asyncio.wait_for(find_partitions(consumer, self._indicators, self._alerts), ANSWER_SECONDS)
-        partitions = self._partitions(consumer)
+        partitions = await asyncio.wait_for(find_partitions(consumer, self._indicators, self._alerts), ANSWER_SECONDS)
+        self._check_topics(partitions)
         self._begun_anew.clear()
         consumer.assign(sorted(partitions))
         await self._resume(consumer, partitions)
@@ -134,14 +134,10 @@ class Projection:
         for (topic, number), offset in self._known.items():
             consumer.seek(TopicPartition(topic, number), offset)
 
-    def _partitions(self, consumer: AIOKafkaConsumer) -> set[TopicPartition]:
-        found: set[TopicPartition] = set()
+    def _check_topics(self, partitions: set[TopicPartition]) -> None:
         for topic in (self._indicators, self._alerts):
-            numbers = consumer.partitions_for_topic(topic)
-            if not numbers:
+            if all(partition.topic != topic for partition in partitions):
                 raise KafkaError(f"there is no topic {topic}: driftline topics create makes it")
-            found |= {TopicPartition(topic, number) for number in numbers}
-        return found
 
     async def _check(self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition]) -> None:
         """Whether Kafka and the database answer, how far behind we are, and whether the log is still the one we know.
@@ -161,8 +157,9 @@ class Projection:
         self.lag = behind
         self._metrics.lag.set(behind)
         self.problem = None
-        if self._partitions(consumer) != partitions:
-            raise _PartitionsChangedError
+        for topic in (self._indicators, self._alerts):
+            if consumer.partitions_for_topic(topic) != {tp.partition for tp in partitions if tp.topic == topic}:
+                raise _PartitionsChangedError
 
     async def _apply(self, batches: Batches) -> None:
         """Write one round of records, set the unreadable ones aside."""
