@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 
 import msgspec
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from agents.kafka.clients import create_consumer, create_producer, read_to_end
 from agents.kafka.codecs import decode_alert, encode_alert
@@ -83,27 +83,31 @@ class BudgetFilesAlert:
         Raises:
             KafkaError, TimeoutError: the log cannot be read or written now; may be called again.
         """
-        async with asyncio.timeout(ANSWER_SECONDS):
-            open_event = await self._read_state()
-            if bool(problems) == (open_event is not None):
-                return None
-            # One transition a step: the step is part of the id.
-            step_ms = self._settings.step
-            self._last_ms = max(int(time.time() * 1000) // step_ms * step_ms, self._last_ms + step_ms)
-            starts_at_ms = parse_time(open_event.starts_at) if open_event is not None else self._last_ms
-            event = create_event("firing" if problems else "resolved", problems, self._last_ms, starts_at_ms)
-            await self._publish(event)
-            return event
+        producer = create_producer(self._settings.kafka, "driftline-budget-files")
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await producer.start()
+                partitions = len(await producer.partitions_for(self._settings.topic(ALERT_STATE.name)))
+                open_event = await self._read_state(partition_of(FINGERPRINT, partitions))
+                if bool(problems) == (open_event is not None):
+                    return None
+                # One transition a step: the step is part of the id.
+                step_ms = self._settings.step
+                self._last_ms = max(int(time.time() * 1000) // step_ms * step_ms, self._last_ms + step_ms)
+                starts_at_ms = parse_time(open_event.starts_at) if open_event is not None else self._last_ms
+                event = create_event("firing" if problems else "resolved", problems, self._last_ms, starts_at_ms)
+                await self._publish(producer, event)
+                return event
+        finally:
+            await producer.stop()
 
-    async def _read_state(self) -> AlertEvent | None:
+    async def _read_state(self, partition: int) -> AlertEvent | None:
         """The alert as it is open on the log, None = it is not."""
-        topic = self._settings.topic(ALERT_STATE.name)
+        place = TopicPartition(self._settings.topic(ALERT_STATE.name), partition)
         consumer = create_consumer(self._settings.kafka, "driftline-budget-files")
         latest: AlertEvent | None = None
         try:
             await consumer.start()
-            partitions = len(consumer.partitions_for_topic(topic) or ())
-            place = TopicPartition(topic, partition_of(FINGERPRINT, max(1, partitions)))
             async for record in read_to_end(consumer, place):
                 if record.key != FINGERPRINT.encode():
                     continue
@@ -117,22 +121,15 @@ class BudgetFilesAlert:
             self._last_ms = max(self._last_ms, parse_time(latest.at))
         return latest
 
-    async def _publish(self, event: AlertEvent) -> None:
+    async def _publish(self, producer: AIOKafkaProducer, event: AlertEvent) -> None:
         record = encode_alert(event)
         at_ms = parse_time(event.at)
+        await producer.send_and_wait(
+            self._settings.topic(ALERTS.name),
+            record.value,
+            key=record.key,
+            headers=list(record.headers),
+            timestamp_ms=at_ms,
+        )
         state = None if event.status == "resolved" else record.value
-        producer = create_producer(self._settings.kafka, "driftline-budget-files")
-        try:
-            await producer.start()
-            await producer.send_and_wait(
-                self._settings.topic(ALERTS.name),
-                record.value,
-                key=record.key,
-                headers=list(record.headers),
-                timestamp_ms=at_ms,
-            )
-            await producer.send_and_wait(
-                self._settings.topic(ALERT_STATE.name), state, key=record.key, timestamp_ms=at_ms
-            )
-        finally:
-            await producer.stop()
+        await producer.send_and_wait(self._settings.topic(ALERT_STATE.name), state, key=record.key, timestamp_ms=at_ms)
