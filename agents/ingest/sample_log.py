@@ -36,6 +36,7 @@ class SampleLog:
     """Writes parts of requests to the partitions of their services.
 
     problem: why nothing can be written now, None = it can. pending_bytes: what waits for acknowledgement.
+    closing: producers that were given up and are not yet gone.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class SampleLog:
         self._delivery_seconds = delivery_seconds
         self._lanes: list[Lane] = []
         self._lane_of: dict[bytes, Lane] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self.closing: set[asyncio.Task[None]] = set()
         self.problem: str | None = "connecting to Kafka"
         self.pending_bytes = 0
 
@@ -104,8 +105,8 @@ class SampleLog:
                 self._metrics.kafka_errors.inc()
                 await asyncio.sleep(RETRY_SECONDS)
         finally:
-            if self._closing:
-                await asyncio.wait(self._closing)
+            if self.closing:
+                await asyncio.wait(self.closing)
 
     async def _run_once(self) -> None:
         """One producer, from its start until it fails."""
@@ -125,8 +126,8 @@ class SampleLog:
         finally:
             self._fail(self.problem or "ingest is stopping")
             closing = asyncio.create_task(_close(producer))
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+            self.closing.add(closing)
+            closing.add_done_callback(self.closing.discard)
 
     async def _connect(self, producer: AIOKafkaProducer) -> None:
         async with asyncio.timeout(CONNECT_SECONDS):
