@@ -241,4 +241,4 @@ class DeliveryQueue:
         return round(self._clock() * 1000)
 
     def _facts(self, delivery: Delivery) -> dict[str, str]:
-        return {"receiver": self._receiver.name, "event": delivery.event_id, "transition": delivery.transition}
+        return {"receiver": self._receiver.name, "event_id": delivery.event_id, "transition": delivery.transition}

@@ -52,7 +52,7 @@ class ExclusiveNames:
         return bool(taken)
 
     async def _drop(self) -> None:
-        """Close the connection for good: back in the pool it would still hold its locks."""
+        """Close the connection for good: back in the pool it might still hold its locks."""
         connection, self._connection = self._connection, None
         self._held.clear()
         if connection is not None:
@@ -62,4 +62,11 @@ class ExclusiveNames:
     async def release(self) -> None:
         """Give up everything."""
         async with self._turn:
-            await self._drop()
+            try:
+                if self._connection is not None:
+                    await self._connection.execute(text("SELECT pg_advisory_unlock_all()"))
+                    connection, self._connection = self._connection, None
+                    self._held.clear()
+                    await connection.close()
+            except (SQLAlchemyError, OSError):
+                await self._drop()

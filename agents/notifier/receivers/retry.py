@@ -66,7 +66,7 @@ def parse_retry_after_ms(text: str, now_ms: int) -> int | None:
     else:
         try:
             moment = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         # "-0000" and obsolete forms come without a zone; HTTP dates are always UTC.
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
