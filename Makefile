@@ -59,7 +59,6 @@ check: setup  ## What has to hold for every commit: style, types, layers, lock f
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(UV) lock --check --offline
-	@ls .coverage.* >/dev/null 2>&1 && $(BIN)/coverage combine --quiet --append || true
 	@if [ -e .coverage ]; then $(BIN)/coverage report; else echo "no coverage yet: make test"; fi
 
 .PHONY: bench
