@@ -120,6 +120,11 @@ def _spec(
         # An expression of the file's own says itself what it is grouped by.
         group_by=() if is_own else keys.group_by or (),
     )
+    return _with_options(spec, keys)
+
+
+def _with_options(spec: IndicatorSpec, keys: IndicatorKeys) -> IndicatorSpec:
+    """The options that the file gives; the others keep the defaults of the model."""
     given = {
         "for_ms": keys.for_,
         "keep_firing_for_ms": keys.keep_firing_for,

@@ -113,23 +113,16 @@ def levels_of(place: Place, keys: IndicatorKeys, limit: Limit, mistakes: Mistake
     warning = usual[0] if keys.warning_threshold is None else keys.warning_threshold
     critical = usual[1] if keys.critical_threshold is None else keys.critical_threshold
     recovery = keys.recovery_threshold
-    upper = limit.direction == "above"
-    word = "at most" if upper else "at least"
-    if warning > critical if upper else warning < critical:
-        key = "warning_threshold" if keys.warning_threshold is not None else "critical_threshold"
-        default = " (its default)" if keys.warning_threshold is None or keys.critical_threshold is None else ""
-        ours, other = (warning, critical) if key == "warning_threshold" else (critical, warning)
-        word = {True: "at most", False: "at least"}[upper == (key == "warning_threshold")]
-        rest = "critical_threshold" if key == "warning_threshold" else "warning_threshold"
-        text = f"a warning must come before critical: expected {word} {other:g}, as {rest} is{default}, got {ours:g}"
-        mistakes.add(*place.line_of(key), text)
-    elif recovery is not None and (recovery > warning if upper else recovery < warning):
+    if _is_beyond(limit, warning, critical):
+        _note_order(place, keys, limit, {"warning_threshold": warning, "critical_threshold": critical}, mistakes)
+    elif recovery is not None and _is_beyond(limit, recovery, warning):
+        kind, bound = ("an upper", "at most") if limit.direction == "above" else ("a lower", "at least")
         text = (
-            f"on the wrong side for {place.name}, whose limit is {'an upper' if upper else 'a lower'} one: "
-            f"expected {word} {warning:g}, as warning_threshold is, got {recovery:g}"
+            f"on the wrong side for {place.name}, whose limit is {kind} one: "
+            f"expected {bound} {warning:g}, as warning_threshold is, got {recovery:g}"
         )
         mistakes.add(*place.line_of("recovery_threshold"), text)
-    if limit.unit == "ratio" and not upper and times(limit.value, warning) > 1:
+    if limit.unit == "ratio" and limit.direction == "below" and times(limit.value, warning) > 1:
         text = f"{warning:g} of {limit.value:.4g} is more than 1, so every value would be a warning"
         mistakes.add(*place.line_of("warning_threshold"), text)
     return Levels(
@@ -137,3 +130,24 @@ def levels_of(place: Place, keys: IndicatorKeys, limit: Limit, mistakes: Mistake
         times(limit.value, critical),
         None if recovery is None else times(limit.value, recovery),
     )
+
+
+def _is_beyond(limit: Limit, factor: float, other: float) -> bool:
+    """Whether a factor of the limit lies further in the bad direction than another."""
+    return factor > other if limit.direction == "above" else factor < other
+
+
+def _note_order(
+    place: Place, keys: IndicatorKeys, limit: Limit, factors: Mapping[str, float], mistakes: Mistakes
+) -> None:
+    """A warning that lies beyond critical, said where the file gives one of the two."""
+    key, other = "warning_threshold", "critical_threshold"
+    if keys.warning_threshold is None:
+        key, other = other, key
+    bound = "at most" if (limit.direction == "above") == (key == "warning_threshold") else "at least"
+    default = " (its default)" if getattr(keys, other) is None else ""
+    text = (
+        f"a warning must come before critical: expected {bound} {factors[other]:g}, as {other} is{default},"
+        f" got {factors[key]:g}"
+    )
+    mistakes.add(*place.line_of(key), text)

@@ -25,27 +25,7 @@ def budget_file_schema() -> Schema:
         "patternProperties": {f"^{CUSTOM_LIMIT.pattern}$": {"type": "number"}},
         "additionalProperties": False,
     }
-    indicators = _indicators(definitions)
-    service = {
-        "description": "One service: its options and indicators.",
-        "type": "object",
-        "properties": {
-            **definitions.pop("OptionKeys")["properties"],
-            "indicators": {
-                "description": "Indicators, another place for them; of the file's own or with an expression of it.",
-                "type": "object",
-                **indicators,
-                "additionalProperties": {"$ref": _DEFINITIONS + "CustomKeys"},
-            },
-            **indicators["properties"],
-        },
-        "patternProperties": indicators["patternProperties"],
-        "additionalProperties": {
-            "description": "An indicator of the file's own.",
-            "allOf": [{"$ref": _DEFINITIONS + "CustomKeys"}, {"required": ["expr"]}],
-        },
-        "minProperties": 1,
-    }
+    service = _service(definitions)
     definitions.pop("IndicatorKeys")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -68,6 +48,31 @@ def _tidy(schema: Schema) -> Schema:
     tidied: Schema = {**schema, "properties": properties}
     tidied.pop("title", None)
     return tidied
+
+
+def _service(definitions: Schema) -> Schema:
+    """One service: options and indicators side by side."""
+    indicators = _indicators(definitions)
+    return {
+        "description": "One service: its options and indicators.",
+        "type": "object",
+        "properties": {
+            **definitions.pop("OptionKeys")["properties"],
+            "indicators": {
+                "description": "Indicators, another place for them; of the file's own or with an expression of it.",
+                "type": "object",
+                **indicators,
+                "additionalProperties": {"$ref": _DEFINITIONS + "CustomKeys"},
+            },
+            **indicators["properties"],
+        },
+        "patternProperties": indicators["patternProperties"],
+        "additionalProperties": {
+            "description": "An indicator of the file's own.",
+            "allOf": [{"$ref": _DEFINITIONS + "CustomKeys"}, {"required": ["expr"]}],
+        },
+        "minProperties": 1,
+    }
 
 
 def _indicators(definitions: Schema) -> Schema:
