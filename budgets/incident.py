@@ -19,16 +19,30 @@ class Incident(msgspec.Struct, frozen=True, array_like=True):
     open_alerts: int
 
 
-def join_incident(incident: Incident | None, service: str, at: int) -> Incident:
-    """The incident of an alert that begins now: the newest one if it is open and young enough, else a new one."""
-    if incident is not None and incident.open_alerts > 0 and at - incident.latest_onset <= TOGETHER_MS:
-        return Incident(incident.id, at, incident.open_alerts + 1)
-    digest = hashlib.sha256("\x1f".join(("incident", service, str(at))).encode()).hexdigest()
-    return Incident(digest[:16], at, 1)
+class Incidents:
+    """The newest incident of every service."""
 
+    __slots__ = ("newest",)
 
-def leave_incident(incident: Incident | None, incident_id: str) -> Incident | None:
-    """The service's newest incident after an alert of `incident_id` has ended."""
-    if incident is None or incident.id != incident_id:
-        return incident
-    return Incident(incident.id, incident.latest_onset, max(0, incident.open_alerts - 1))
+    def __init__(self) -> None:
+        self.newest: dict[str, Incident] = {}
+
+    def join(self, service: str, at: int) -> str:
+        """The incident of an alert that begins now: the newest one if it is open and young enough, else a new one."""
+        incident = self.newest.get(service)
+        if incident is not None and incident.open_alerts > 0 and at - incident.latest_onset <= TOGETHER_MS:
+            self.newest[service] = Incident(incident.id, at, incident.open_alerts + 1)
+            return incident.id
+        digest = hashlib.sha256("\x1f".join(("incident", service, str(at))).encode()).hexdigest()
+        self.newest[service] = Incident(digest[:16], at, 1)
+        return digest[:16]
+
+    def leave(self, service: str, incident_id: str) -> None:
+        """An alert of an incident has ended."""
+        incident = self.newest.get(service)
+        if incident is not None and incident.id == incident_id:
+            self.newest[service] = Incident(incident.id, incident.latest_onset, max(0, incident.open_alerts - 1))
+
+    def forget(self, service: str) -> None:
+        """The service is no longer watched."""
+        self.newest.pop(service, None)

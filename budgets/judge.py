@@ -11,9 +11,9 @@ import msgspec
 
 from budgets.alert import Alert
 from budgets.event import AlertEvent, AlertKind
-from budgets.incident import Incident, join_incident, leave_incident
+from budgets.incident import Incident, Incidents
 from budgets.spec.model import IndicatorSpec, ServiceBudget
-from budgets.watch import Incidents, Point, Watched
+from budgets.watch import Point, Watched
 from streams.frame import IndicatorFrame, split_point_id
 
 _NEVER = 2**63 - 1
@@ -103,7 +103,7 @@ class Judge:
         self._next_change = 0
         self._watched: dict[str, Watched] = {}
         self._places: dict[str, _Place] = {}
-        self._incidents: dict[str, Incident] = {}
+        self._incidents = Incidents()
         self.refused_values = 0
 
     def define(self, budget: ServiceBudget | None, service: str, effective_at_ms: int) -> None:
@@ -218,22 +218,11 @@ class Judge:
             if indicator_id not in self._watched:
                 self._watched[indicator_id] = self._create(spec, at)
         if not specs:
-            self._incidents.pop(service, None)
+            self._incidents.forget(service)
         return events
 
     def _create(self, spec: IndicatorSpec, since_ms: int) -> Watched:
-        service = spec.service
-
-        def join(at: int) -> str:
-            incident = self._incidents[service] = join_incident(self._incidents.get(service), service, at)
-            return incident.id
-
-        def leave(incident_id: str) -> None:
-            incident = leave_incident(self._incidents.get(service), incident_id)
-            if incident is not None:
-                self._incidents[service] = incident
-
-        return Watched(spec, self._step_ms, since_ms, Incidents(join, leave))
+        return Watched(spec, self._step_ms, since_ms, self._incidents)
 
     def _drop(self, indicator_id: str, at: int, reason: str) -> list[AlertEvent]:
         watched = self._watched.pop(indicator_id)
@@ -252,7 +241,7 @@ class Judge:
                 last_at=self._last_at,
                 steps=self._steps,
                 versions=sorted(self._versions.items()),
-                incidents=sorted(self._incidents.items()),
+                incidents=sorted(self._incidents.newest.items()),
                 indicators=[_save(watched) for _, watched in sorted(self._watched.items())],
             ),
             order="sorted",
@@ -272,7 +261,8 @@ class Judge:
             raise SnapshotError(f"schema {saved.schema}, step {saved.step} ms; expected 1, {self._step_ms} ms")
         defined, self._versions = self._versions, dict(saved.versions)
         self._last_at, self._steps = saved.last_at, saved.steps
-        self._incidents = dict(saved.incidents)
+        self._incidents = Incidents()
+        self._incidents.newest.update(saved.incidents)
         self._watched, self._places = {}, {}
         for indicator in saved.indicators:
             self._load(indicator)

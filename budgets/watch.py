@@ -6,6 +6,7 @@ first value on. `judge.py` hands it one value a step; what comes out are alert e
 
 import zlib
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -23,6 +24,7 @@ from budgets.event import (
     format_time,
 )
 from budgets.evidence import evidence_of
+from budgets.incident import Incidents
 from budgets.limits import has_recovered, level_of
 from budgets.spec.model import IndicatorSpec
 from budgets.traffic import MIN_TAIL_EVENTS, has_traffic, tail_share
@@ -41,14 +43,14 @@ MAX_POINTS = 2_000
 _RECOVERED_SHARE = 0.5
 
 
-class Incidents:
-    """What `Watched` needs to know about incidents: two callables, so that it need not know the service's others."""
-
-    __slots__ = ("join", "leave")
-
-    def __init__(self, join: Callable[[int], str], leave: Callable[[str], None]) -> None:
-        self.join = join
-        self.leave = leave
+@lru_cache(maxsize=1024)
+def _timings_of(for_ms: int, keep_ms: int, step_ms: int) -> dict[AlertKind, Timing]:
+    return {
+        "budget": Timing(for_ms, keep_ms),
+        "regression": Timing(max(for_ms, step_ms), keep_ms),  # persistent even where a limit alarms at once
+        "trend": Timing(max(TREND_HOLD_MS, for_ms), max(TREND_HOLD_MS, keep_ms)),
+        "no_data": Timing(0, keep_ms),  # it has waited for data already
+    }
 
 
 class Point:
@@ -90,10 +92,7 @@ class Watched:
 
     def _prepare(self) -> None:
         spec = self.spec
-        self._limit_timing = Timing(spec.for_ms, spec.keep_firing_for_ms)
-        hold = max(TREND_HOLD_MS, spec.for_ms)
-        self._trend_timing = Timing(hold, max(TREND_HOLD_MS, spec.keep_firing_for_ms))
-        self._no_data_timing = Timing(0, spec.keep_firing_for_ms)
+        self._timings = _timings_of(spec.for_ms, spec.keep_firing_for_ms, self._step_ms)
         self._no_data_after_ms = max(NO_DATA_AFTER_MS, spec.window_ms)
         self._min_events = MIN_TAIL_EVENTS / tail_share(spec) if tail_share(spec) < 1.0 else 0.0
         self._never_data_after_ms = max(NEVER_DATA_AFTER_MS, 2 * spec.window_ms)
@@ -132,11 +131,11 @@ class Watched:
             moment = _Moment(at, None, Evidence)
             for kind, alert in sorted(point.alerts.items()):
                 events.append(self._event(point, kind, alert, "resolved", moment, reason))
-                self._incidents.leave(alert.incident)
+                self._incidents.leave(self.spec.service, alert.incident)
             point.alerts.clear()
         if self.no_data is not None:
             events.append(self._event(None, "no_data", self.no_data, "resolved", _Moment(at, None, Evidence), reason))
-            self._incidents.leave(self.no_data.incident)
+            self._incidents.leave(self.spec.service, self.no_data.incident)
             self.no_data = None
         return events
 
@@ -194,16 +193,16 @@ class Watched:
             return []
         onset = format_time(self.last_data_at) if self.last_data_at and self.last_data_at != at else None
         moment = _Moment(at, self._plain_value(at), lambda: Evidence(onset=onset))
-        alert, transition = next_state(self.no_data, seen, at, self._no_data_timing)
+        alert, transition = next_state(self.no_data, seen, at, self._timings["no_data"])
         before, self.no_data = self.no_data, alert
         if transition is None:
             return []
         if before is None and alert is not None:
-            self.no_data = alert = msgspec.structs.replace(alert, incident=self._incidents.join(at))
+            self.no_data = alert = msgspec.structs.replace(alert, incident=self._incidents.join(self.spec.service, at))
         shown = alert or before
         assert shown is not None
         if alert is None:
-            self._incidents.leave(shown.incident)
+            self._incidents.leave(self.spec.service, shown.incident)
         return [self._event(None, "no_data", shown, transition, moment)]
 
     def _plain_value(self, at: int) -> float | None:
@@ -279,15 +278,14 @@ class Watched:
         events = []
         for kind in sorted(seen):
             before = point.alerts.get(kind)
-            timing = self._trend_timing if kind == "trend" else self._limit_timing
-            alert, transition = next_state(before, seen[kind], moment.at, timing)
+            alert, transition = next_state(before, seen[kind], moment.at, self._timings[kind])
             if before is None and alert is not None:
-                alert = msgspec.structs.replace(alert, incident=self._incidents.join(moment.at))
+                alert = msgspec.structs.replace(alert, incident=self._incidents.join(self.spec.service, moment.at))
             if alert is not None:
                 point.alerts[kind] = alert
             elif before is not None:
                 del point.alerts[kind]
-                self._incidents.leave(before.incident)
+                self._incidents.leave(self.spec.service, before.incident)
             shown = alert or before
             if transition is not None and shown is not None:
                 events.append(self._event(point, kind, shown, transition, moment))

@@ -18,7 +18,7 @@ from streams.detect.share import share_interval, share_z
 Z95 = 1.959964
 _MAX_RECENT = 40
 _MEMORY_MS = 2 * 3_600_000
-_CLIP_SIGMAS = 4.0
+_NOISE_SIGMAS = 4.0
 # Averaging delays; it must be worth at least this many independent values.
 _MIN_EFFECTIVE = 2.0
 _HEAD = struct.Struct("<5d")
@@ -109,7 +109,7 @@ class Confidence:
 
     @property
     def autocorrelation(self) -> float:
-        """Between neighbouring deviations, 0 <= r <= 0.999; where nothing varies, nothing is known to be independent."""
+        """Between neighbouring deviations, 0 <= r <= 0.999; where nothing varies, nothing is independent."""
         square = self._square.mean
         return min(0.999, max(0.0, self._product.mean / square)) if square > 0 else 0.999
 
@@ -125,11 +125,12 @@ class Confidence:
         if len(recent) >= self._max_recent:
             del recent[0]
         recent.append(change)
-        bound = _CLIP_SIGMAS * reading.spread
-        deviation = max(-bound, min(bound, change))  # an excursion must not teach how noise behaves
-        self._product.update(deviation * self._last)
-        self._square.update(deviation * deviation)
-        self._last = deviation
+        if abs(change) <= _NOISE_SIGMAS * reading.spread:  # an excursion must not teach how noise behaves
+            self._product.update(change * self._last)
+            self._square.update(change * change)
+            self._last = change
+        else:
+            self._last = 0.0
 
         self.averaged, self.change, self._error = 1, change, reading.spread
         effective = effective_samples(len(recent), self.autocorrelation)

@@ -95,8 +95,7 @@ class Hours:
 
     def stray(self, ratio: float) -> None:
         """Remember the largest deviation of the current hour; ratio in the bad direction."""
-        if ratio > self._peak:
-            self._peak = ratio
+        self._peak = max(self._peak, ratio)
 
     def season(self, at_ms: int) -> float | None:
         """What the same time of day had: medians over days, interpolated between hours; None before two days."""

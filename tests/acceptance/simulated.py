@@ -90,13 +90,17 @@ def frames_of(
     columns: Columns = {}
     for service in services:
         readings = service.advance(times_ms / 1000.0, step_ms / 1000.0, rng)
-        measure = _cluster_columns if isinstance(service, Cluster) else _request_columns
-        for name, column in measure(service, readings, steps, window_ms / 1000.0).items():  # type: ignore[operator]
-            columns[f"{service.name}/{name}"] = column
+        seconds = window_ms / 1000.0
+        if isinstance(service, Cluster):
+            found = _cluster_columns(service, readings, steps, seconds)
+        else:
+            found = _request_columns(service, readings, steps, seconds)
+        columns.update({f"{service.name}/{name}": column for name, column in found.items()})
     ids = sorted(columns)
     values = np.stack([columns[key][0] for key in ids], axis=1).tolist()
     unknown = np.full(len(values), np.nan)
-    weights = np.stack([columns[key][1] if columns[key][1] is not None else unknown for key in ids], axis=1).tolist()
+    events = [columns[key][1] for key in ids]
+    weights = np.stack([unknown if column is None else column for column in events], axis=1).tolist()
     for at, row, weight in zip(times_ms[steps:].tolist(), values, weights, strict=True):
         known = [None if w != w else w for w in weight]  # noqa: PLR0124  NaN
         yield IndicatorFrame(at=at, step=step_ms, points=Points(id=ids, value=row, weight=known))

@@ -81,7 +81,8 @@ def parse_timeline(text: str) -> tuple[list[IndicatorFrame], list[tuple[int, str
         second = seconds_of(moment)
         rows[second] = _row(change) if change.strip() else rows[max(rows)]
         expected += [(second, " ".join(event.split())) for event in then.split(";") if event.strip()]
-    frames, row = [], {}
+    frames: list[IndicatorFrame] = []
+    row: Row = {}
     for second in range(0, max(rows) + 1, STEP_MS // 1000):
         row = rows.get(second, row)
         frames.append(frame_of(START_MS + second * 1000, row))

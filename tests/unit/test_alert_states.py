@@ -14,7 +14,7 @@ SEEN: tuple[Seen, ...] = typing.get_args(Seen)
 def run(*steps: tuple[int, Seen], timing: Timing = TIMING) -> list[tuple[int, str, str]]:
     """(seconds, transition, severity) of everything that is published for a row of (seconds, seen)."""
     alert: Alert | None = None
-    said = []
+    said: list[tuple[int, str, str]] = []
     for seconds, seen in steps:
         before = alert
         alert, transition = next_state(alert, seen, seconds * 1000, timing)
