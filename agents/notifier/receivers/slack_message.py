@@ -12,8 +12,9 @@ from typing import Any
 
 from budgets.event import AlertEvent, parse_time
 
-MAX_HEADER, MAX_SECTION, MAX_FIELD = 150, 3_000, 2_000
-_MAX_SENTENCE, _MAX_DESCRIPTION, _MAX_URL, _MAX_CHANGES = 1_000, 2_000, 1_500, 3
+MAX_HEADER, MAX_SECTION = 150, 3_000
+# Ours, so that all of it together stays far below Slack's limits.
+_MAX_SENTENCE, _MAX_DESCRIPTION, _MAX_FACT, _MAX_LINE, _MAX_URL, _MAX_CHANGES = 1_000, 2_000, 200, 300, 1_400, 3
 _EMOJI = {"critical": ":red_circle:", "warning": ":large_orange_circle:", "info": ":large_blue_circle:"}
 _SUFFIXES = {"ms": " ms", "s": " s", "1/s": "/s"}
 
@@ -83,7 +84,7 @@ def _blocks(event: AlertEvent) -> Iterator[Block]:
     yield _plain(event.annotations.summary.strip() or _title(event), _MAX_SENTENCE)
     if event.annotations.description.strip() and event.status != "resolved":
         yield _plain(event.annotations.description, _MAX_DESCRIPTION)
-    facts = [(name, escape(value, MAX_FIELD - 100)) for name, value in _facts(event)]
+    facts = [(name, escape(value, _MAX_FACT)) for name, value in _facts(event)]
     yield {"type": "section", "fields": [_mrkdwn(f"*{name}*\n{value}") for name, value in (*facts, _period(event))]}
     if links := " · ".join(_links(event)):
         yield {"type": "section", "text": _mrkdwn(links)}
@@ -152,13 +153,14 @@ def _date(text: str) -> str:
 
 def _links(event: AlertEvent) -> Iterator[str]:
     for name, url in (("Runbook", event.annotations.runbook_url), ("Dashboard", event.annotations.dashboard_url)):
+        link = escape(url, _MAX_URL + 1)
         # A link that is cut leads nowhere; a bar or a blank would end it early.
-        if url.startswith(("https://", "http://")) and len(url) <= _MAX_URL and not set(url) & set("| \n\t"):
-            yield f"<{escape(url, 5 * _MAX_URL)}|{name}>"
+        if url.startswith(("https://", "http://")) and len(link) <= _MAX_URL and not set(url) & set("| \n\t"):
+            yield f"<{link}|{name}>"
 
 
 def _footer(event: AlertEvent) -> Iterator[str]:
     for change in event.changes[-_MAX_CHANGES:]:
         words = (change.get(key, "") for key in ("service", "version", "at"))
-        yield escape("changed before: " + " ".join(word for word in words if word), 300)
-    yield escape(f"{event.kind} alert {event.fingerprint}, episode {event.episode}", 300)
+        yield escape("changed before: " + " ".join(word for word in words if word), _MAX_LINE)
+    yield escape(f"{event.kind} alert {event.fingerprint}, episode {event.episode}", _MAX_LINE)
