@@ -27,6 +27,14 @@ def read_json(text: str) -> Node:
     return root
 
 
+def _is_finite(value: object) -> bool:
+    """Whether a number, if it is one, fits into a float."""
+    try:
+        return not isinstance(value, int | float) or math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def _no_constant(name: str) -> Never:
     raise ValueError(name)
 
@@ -73,7 +81,7 @@ class _Reader:
             self.refuse("a value", at)
         except ValueError:
             self.refuse("a finite number", at)
-        if isinstance(scalar, float) and not math.isfinite(scalar):
+        if not _is_finite(scalar):
             self.refuse("a finite number", at)
         assert scalar is None or isinstance(scalar, str | int | float | bool)
         return scalar, end

@@ -108,15 +108,13 @@ class _Reader:
 
 def _scalar(node: yaml.ScalarNode) -> Scalar:
     text = str(node.value)
-    if node.style is not None or node.tag == "tag:yaml.org,2002:str":
-        # PyYAML takes 1e3 for a text.
-        return float(text) if node.style is None and _FLOAT.fullmatch(text) else text
+    # PyYAML takes 1e3 for a text; what is quoted is one.
+    if node.style is not None or (node.tag == "tag:yaml.org,2002:str" and not _FLOAT.fullmatch(text)):
+        return text
     if text in _NULL:
         return None
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
-    if _INT.fullmatch(text):
-        return int(text)
-    if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
-        return float(text)
-    return text
+    if not _FLOAT.fullmatch(text) or not math.isfinite(float(text)):
+        return text
+    return int(text) if _INT.fullmatch(text) else float(text)
