@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from agents.settings import Settings
+from agents.settings import Settings, split_listen
 from agents.storage.history import PointColumns
 from agents.web import wording
 from agents.web.history.reader import HistoryReader
@@ -120,6 +120,14 @@ def safe_link(url: str) -> str:
         return ""
 
 
+def write_url_of(settings: Settings) -> str:
+    """Where a Prometheus may write to, as far as this role knows."""
+    host, port = split_listen(settings.ingest.listen)
+    if host in {"0.0.0.0", "::"}:  # noqa: S104  compared, not listened on
+        host = "INGEST-HOST"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/api/v1/write"
+
+
 def create_environment() -> Environment:
     """Templates with what they may call."""
     environment = Environment(
@@ -169,7 +177,7 @@ class StatusPage:
         self._reader = reader
         self._problems = problems
         self._step_ms = settings.step
-        self._write_url = f"http://{settings.ingest.listen}/api/v1/write"
+        self._write_url = write_url_of(settings)
         self._environment = create_environment()
         self._kept: tuple[Overview, Problems, PageView] | None = None
 
