@@ -248,6 +248,11 @@ class BudgetPublisher:
         orders = changes_between(current, budgets, by=SOURCE, at_ms=now_ms, effective_at_ms=effective_at_ms)
         if orders:
             await write_orders(self._settings, orders)
+        if orders and self._effective_at_ms is None:
+            late_ms = time.time() * 1000 - effective_at_ms - self._settings.evaluation_delay
+            if late_ms > 0:
+                # A worker may have closed that step without them; a replay would not.
+                log.warning("budgets were acknowledged after their first step could close", late_ms=round(late_ms))
         log.info(
             "budgets published",
             budgets=len(budgets),
