@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from budgets.spec.schema import budget_file_schema
+from tests.golden.notifying_page import notifying_page
 from tests.golden.schemas import SCHEMAS
 from tests.golden.settings_page import settings_page
 
@@ -24,6 +25,7 @@ DOCUMENTS: Mapping[Path, Callable[[], str]] = {
     **{DOCS / "schemas" / f"{name}.json": create for name, create in SCHEMAS.items()},
     DOCS / "schemas" / "budget-file.json": _budget_file,
     DOCS / "configuration.md": settings_page,
+    DOCS / "notifying.md": notifying_page,
 }
 
 

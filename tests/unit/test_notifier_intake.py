@@ -158,7 +158,7 @@ async def test_too_many_unreadable_records_in_a_row_end_the_role(bench: Bench) -
 
 
 async def test_many_unreadable_records_that_are_not_in_a_row_do_not(bench: Bench) -> None:
-    values = [b"{", FIRING] * (MAX_UNREADABLE_IN_A_ROW + 1)
+    values: list[AlertEvent | bytes | None] = [b"{", FIRING] * (MAX_UNREADABLE_IN_A_ROW + 1)
     consumer = FakeConsumer(deque([batch(*values)]))
     async with reading(bench, consumer):
         await until(lambda: bool(consumer.commits))
