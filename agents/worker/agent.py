@@ -34,6 +34,8 @@ log = structlog.get_logger()
 
 # A few bad records are somebody's mistake; many in a row are ours.
 MAX_DEAD_LETTERS_IN_A_ROW = 100
+# More than Faust can have fetched ahead: what is expected does not come.
+MAX_STRAYS = 1000
 # A partition without records for this long gets a tick from us, if its log is live at all: a log
 # that somebody fills with the past (time-lapse, a replay) must not be told that it is now.
 SILENT_SECONDS = 3.0
@@ -63,6 +65,7 @@ class SamplesAgent:
         self._versions: list[BudgetVersion] = []
         self._snapshots: dict[int, tuple[int, float]] = {}  # partition -> slot to write next, when it was last written
         self._last_record_at: dict[int, float] = {}
+        self._strays: dict[int, tuple[int, int]] = {}  # partition -> cursor, records beyond it that came instead
         self._dead_letters_in_a_row = 0
         self._failure: BaseException | None = None
         self._assigned = False
@@ -131,8 +134,8 @@ class SamplesAgent:
         partition = self._partitions.get(number)
         if partition is None or message.offset < partition.cursor:
             return  # of an assignment that is over, or seen before the last rebalance
-        if message.offset > partition.cursor:
-            await self._explain_gap(partition, message.offset)
+        if message.offset > partition.cursor and not await self._was_cut(partition, message.offset):
+            return
         partition.cursor = message.offset + 1
         self._last_record_at[number] = time.monotonic()
         steps = partition.close_steps(round(message.timestamp * 1000))
@@ -177,17 +180,27 @@ class SamplesAgent:
         if self._dead_letters_in_a_row > MAX_DEAD_LETTERS_IN_A_ROW:
             raise RuntimeError(f"{self._dead_letters_in_a_row} unreadable records in a row: {reason}")
 
-    async def _explain_gap(self, partition: Partition, offset: int) -> None:
-        """A jump in the offsets is retention that outran us, or a bug."""
-        earliest = (await earliest_offsets(self._settings, [partition.number]))[partition.number]
-        if partition.cursor >= earliest:
+    async def _was_cut(self, partition: Partition, offset: int) -> bool:
+        """Why a record lies beyond the cursor: the log was cut (it is the next one there is), or it is a stray.
+
+        Strays were fetched before Faust was told where to read; they come again in their turn.
+        """
+        cursor, strays = self._strays.get(partition.number, (-1, 0))
+        if cursor != partition.cursor:
+            strays = 0
+            earliest = (await earliest_offsets(self._settings, [partition.number]))[partition.number]
+            if partition.cursor < earliest:
+                log.error(
+                    "the log was cut before it was read",
+                    partition=partition.number,
+                    expected=partition.cursor,
+                    found=offset,
+                )
+                return True
+        if strays > MAX_STRAYS:
             raise RuntimeError(f"partition {partition.number}: expected offset {partition.cursor}, got {offset}")
-        log.error(
-            "the log was cut before it was read",
-            partition=partition.number,
-            expected=partition.cursor,
-            found=offset,
-        )
+        self._strays[partition.number] = (partition.cursor, strays + 1)
+        return False
 
     async def _snapshot_if_due(self, partition: Partition, step_ms: int) -> None:
         slot, written_at = self._snapshots.get(partition.number, (0, 0.0))
@@ -246,7 +259,7 @@ def create_app(settings: Settings, agent: SamplesAgent) -> faust.App:
         value_serializer="raw",
         producer_compression_type="zstd",
     )
-    install_rewind(app, agent.find_positions)
+    install_rewind(app, settings.topic(SAMPLES.name), agent.find_positions)
     agent.app = app
     agent.table = app.Table(
         "judge",

@@ -8,8 +8,9 @@ where we come in. It may run again at any time: the agent drops what it has seen
 This file reaches into Faust's private parts; nothing else does. `pyproject.toml` pins the version for it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import ClassVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import faust
 from aiokafka import AIOKafkaConsumer
@@ -33,48 +34,80 @@ class _Thread(driver.AIOKafkaConsumerThread):
         return consumer
 
 
+class _Unread(dict[TP, int | None]):
+    """What Faust believes to have read of each partition: nothing, so that it does not drop what we read again."""
+
+    def __getitem__(self, tp: TP) -> int | None:
+        return None
+
+
 class _RewindConsumer(driver.Consumer):
-    """Seeks to our positions after Faust has sought to its own."""
+    """Seeks to our positions after Faust has sought to its own, and lets nothing through before that.
+
+    Faust resumes partitions a moment before it seeks, and seeks once more in the middle of a rebalance, while
+    nothing flows and its tables are not restored yet.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Faust's own arguments, passed on
+        super().__init__(*args, **kwargs)
+        self._read_offset = _Unread()
 
     def _new_consumer_thread(self) -> _Thread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
+    def resume_partitions(self, tps: Iterable[TP]) -> None:
+        ours = self._rewind
+        super().resume_partitions({tp for tp in tps if ours.positioned or tp.topic != ours.topic})
+
     async def perform_seek(self) -> None:
         await super().perform_seek()
-        transport = self.transport
-        assert isinstance(transport, RewindTransport)
-        # Faust seeks also in the middle of a rebalance, when the tables are not restored yet.
-        if not transport.tables_restored:
+        ours = self._rewind
+        if not (ours.tables_restored and self.flow_active):
             return
-        positions = dict(await transport.find_positions(frozenset(self.assignment())))
+        positions = dict(await ours.find_positions(frozenset(self.assignment())))
         if positions:
             await self.seek_wait(positions)
-            # Faust drops what lies below the position that it believes to have read.
-            self._read_offset.update({tp: offset or None for tp, offset in positions.items()})
+        ours.positioned = True
+        self.resume_partitions(positions)
+
+    @property
+    def _rewind(self) -> "Rewind":
+        assert isinstance(self.transport, RewindTransport)
+        return self.transport.rewind
+
+
+@dataclass(slots=True)
+class Rewind:
+    """What is read from where, and whether it may be read yet.
+
+    topic: its partitions wait for our positions. tables_restored: whether Faust's tables hold what belongs to the
+    partitions of this assignment. positioned: whether it is read from where we want.
+    """
+
+    topic: str
+    find_positions: FindPositions
+    tables_restored: bool = False
+    positioned: bool = False
 
 
 class RewindTransport(driver.Transport):
-    """The transport to set as `app.transport` before the first agent is declared.
-
-    tables_restored: whether Faust's tables hold what belongs to the partitions of this assignment.
-    """
+    """The transport to set as `app.transport` before the first agent is declared."""
 
     Consumer: ClassVar[type[_RewindConsumer]] = _RewindConsumer
-    find_positions: FindPositions
-    tables_restored: bool = False
+    rewind: Rewind
 
 
-def install_rewind(app: faust.App, find_positions: FindPositions) -> None:
-    """Make `app` read from the positions that `find_positions` gives."""
+def install_rewind(app: faust.App, topic: str, find_positions: FindPositions) -> None:
+    """Make `app` read `topic` from the positions that `find_positions` gives."""
     transport = RewindTransport(app.conf.broker_consumer, app, loop=None)
-    transport.find_positions = find_positions
+    rewind = transport.rewind = Rewind(topic, find_positions)
     app.transport = transport
 
     async def revoked(*_: object, **__: object) -> None:
-        transport.tables_restored = False
+        rewind.tables_restored = rewind.positioned = False
 
     async def restored(*_: object, **__: object) -> None:
-        transport.tables_restored = True
+        rewind.tables_restored = True
 
     # Kept by the application: Faust holds its signals' receivers weakly otherwise.
     app.on_partitions_revoked.connect(revoked, weak=False)
