@@ -33,6 +33,7 @@ class _SavedPoint(msgspec.Struct, frozen=True, array_like=True):
     last_at: int
     last_value: float
     last_value_at: int
+    data_since: int
     alerts: dict[AlertKind, Alert]
     detector: bytes
 
@@ -279,7 +280,8 @@ class Judge:
             point = watched.admit(saved_point.id, split_point_id(saved_point.id)[1])
             assert point is not None
             point.last_at, point.last_value = saved_point.last_at, saved_point.last_value
-            point.last_value_at, point.alerts = saved_point.last_value_at, saved_point.alerts
+            point.last_value_at, point.data_since = saved_point.last_value_at, saved_point.data_since
+            point.alerts = saved_point.alerts
             point.detector.restore(saved_point.detector)
             self._places[saved_point.id] = _Place(watched, point)
 
@@ -298,7 +300,13 @@ class Judge:
 def _save(watched: Watched) -> _SavedIndicator:
     points = [
         _SavedPoint(
-            point_id, point.last_at, point.last_value, point.last_value_at, point.alerts, point.detector.snapshot()
+            point_id,
+            point.last_at,
+            point.last_value,
+            point.last_value_at,
+            point.data_since,
+            point.alerts,
+            point.detector.snapshot(),
         )
         for point_id, point in sorted(watched.points.items())
     ]

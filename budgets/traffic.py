@@ -1,4 +1,4 @@
-"""Minimum traffic: are there enough events behind a value to say anything about it?"""
+"""Minimum traffic: is there enough behind a value to say anything about it? One question, no memory."""
 
 import re
 
@@ -25,5 +25,14 @@ def tail_share(spec: IndicatorSpec) -> float:
     found = _PERCENTILE.search(spec.name) if spec.kind == "response_time" else None
     if found is None:
         return 1.0
-    ratio = int(found[1]) / 10 ** len(found[1])
+    ratio = int(found[1]) / 10.0 ** len(found[1])
     return min(ratio, 1.0 - ratio)
+
+
+def needs_full_window(spec: IndicatorSpec) -> bool:
+    """Whether values mislead until data has come for a whole window.
+
+    Prometheus divides what it has seen by the whole window: a rate begins far too low, and an idle rate makes a CPU
+    look busy. Ratios and percentiles are right from the first value on.
+    """
+    return spec.kind in {"throughput", "resource"} or (spec.kind == "custom" and spec.direction == "below")

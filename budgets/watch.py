@@ -27,7 +27,7 @@ from budgets.evidence import evidence_of
 from budgets.incident import Incidents
 from budgets.limits import has_recovered, level_of
 from budgets.spec.model import IndicatorSpec
-from budgets.traffic import MIN_TAIL_EVENTS, has_traffic, tail_share
+from budgets.traffic import MIN_TAIL_EVENTS, has_traffic, needs_full_window, tail_share
 from streams.detect.detector import Detector, Finding, Watch
 
 # Missing data alarms after a window, but never sooner than this; an indicator that never had any, later and quietly.
@@ -54,14 +54,18 @@ def _timings_of(for_ms: int, keep_ms: int, step_ms: int) -> dict[AlertKind, Timi
 
 
 class Point:
-    """One element of an indicator's result. last_value, last_value_at: the newest value and its step."""
+    """One element of an indicator's result.
 
-    __slots__ = ("alerts", "detector", "group", "last_at", "last_value", "last_value_at")
+    last_value, last_value_at: the newest value and its step. data_since: the first step since which none was missing.
+    """
+
+    __slots__ = ("alerts", "data_since", "detector", "group", "last_at", "last_value", "last_value_at")
 
     def __init__(self, group: Mapping[str, str], detector: Detector) -> None:
         self.group = dict(group)
         self.detector = detector
         self.alerts: dict[AlertKind, Alert] = {}
+        self.data_since = 0
         self.last_at = 0
         self.last_value = 0.0
         self.last_value_at = 0
@@ -94,6 +98,7 @@ class Watched:
         spec = self.spec
         self._timings = _timings_of(spec.for_ms, spec.keep_firing_for_ms, self._step_ms)
         self._no_data_after_ms = max(NO_DATA_AFTER_MS, spec.window_ms)
+        self._fills_ms = spec.window_ms if needs_full_window(spec) else 0
         self._min_events = MIN_TAIL_EVENTS / tail_share(spec) if tail_share(spec) < 1.0 else 0.0
         self._never_data_after_ms = max(NEVER_DATA_AFTER_MS, 2 * spec.window_ms)
 
@@ -154,8 +159,9 @@ class Watched:
         self.last_data_at = at
         point.last_at = point.last_value_at = at
         point.last_value = value
+        point.data_since = point.data_since or at
         spec, detector = self.spec, point.detector
-        if not has_traffic(spec, weight):
+        if at - point.data_since < self._fills_ms or not has_traffic(spec, weight):
             detector.skip(at)
             return self._hold(point, at, value, "unjudged") if point.alerts else []
         finding = detector.observe(at, value, weight)
@@ -176,6 +182,7 @@ class Watched:
     def miss(self, point: Point, at: int) -> list[AlertEvent]:
         """One point has no value at a step."""
         point.last_at = at
+        point.data_since = 0
         point.detector.skip(at)
         return self._hold(point, at, None, "no_data") if point.alerts else []
 

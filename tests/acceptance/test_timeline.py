@@ -170,12 +170,30 @@ def test_lower_limits_are_passed_downwards() -> None:
     play(
         """
         0s      1200
-        1m      850     -> pending budget warning
-        1m30s           -> firing budget warning
-        2m      1200
-        3m              -> resolved budget warning
+        6m      850     -> pending budget warning
+        6m30s           -> firing budget warning
+        7m      1200
+        8m              -> resolved budget warning
         """,
         spec(direction="below", limit=1000.0, warning=900.0, critical=800.0),
+    )
+
+
+def test_a_rate_is_not_judged_before_its_window_is_full() -> None:
+    rate = spec(kind="throughput", direction="below", unit="1/s", limit=1000.0, warning=900.0, critical=800.0)
+    play(
+        """
+        0s      100
+        3m      700
+        4m45s   1200
+        20m     700     -> pending budget critical
+        20m30s          -> firing budget critical
+        21m     -       -> stale budget critical
+        22m     100     -> firing budget critical
+        25m     1200
+        28m             -> resolved budget critical
+        """,
+        rate,
     )
 
 
