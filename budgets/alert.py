@@ -81,7 +81,7 @@ def _lasted(clock: int | None, at: int, duration_ms: int) -> bool:
 
 def _severity_of(seen: Seen) -> Severity:
     assert seen in {"info", "warning", "critical"}
-    return seen  # type: ignore[return-value]  # the three words are the same in both
+    return seen
 
 
 def _begin(_: Alert | None, seen: Seen, at: int, timing: Timing) -> Next:

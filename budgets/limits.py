@@ -8,7 +8,8 @@ def level_of(spec: IndicatorSpec, value: float) -> Severity | None:
 
     Upper limits are passed by larger values, lower limits by smaller ones; a value on the limit is within.
     """
-    for severity, bound in (("critical", spec.critical), ("warning", spec.warning)):
+    levels: tuple[tuple[Severity, float | None], ...] = (("critical", spec.critical), ("warning", spec.warning))
+    for severity, bound in levels:
         if bound is not None and _is_beyond(spec, value, bound):
             return severity
     return None

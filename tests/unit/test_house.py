@@ -36,7 +36,7 @@ INDEX = "pypi.org"
 PUBLIC_INDEX = {INDEX, "files.pythonhosted.org"}
 # Names that stand in texts: documentation, namespaces, examples and this machine.
 KNOWN_HOSTS = re.compile(
-    r"""127\.0\.0\.1 | [a-z0-9-]+ | .+\.internal\.example | ([a-z.-]+\.)?example(\.(org|com|net))?
+    r"""127\.0\.0\.1 | [A-Za-z0-9-]+ | .+\.invalid | .+\.internal\.example | ([a-z.-]+\.)?example(\.(org|com|net))?
         | (www\.)?json-schema\.org | maven\.apache\.org | www\.apache\.org | (www\.)?standardwebhooks\.com
         | docs\.slack\.dev | hooks\.slack\.com | prometheus\.io | kubernetes\.io | www\.rfc-editor\.org | www\.w3\.org
         | keepachangelog\.com | semver\.org | sre\.google | www\.asyncapi\.com | cloudevents\.io | docs\.astral\.sh
