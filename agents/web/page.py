@@ -69,15 +69,15 @@ def _alert_rank(alert: AlertEvent) -> tuple[bool, int, int]:
 
 def _verdict(overview: Overview) -> tuple[str, str]:
     """The one sentence to read at night, and its tone."""
-    if not overview.services:
-        return "No budgets yet", "stale"
     states = [view.state for service in overview.services for view in service.indicators]
     alarming = sum(is_alarming(alert) for alert in overview.alerts)
+    firing = f"{alarming} alert{'s' * (alarming != 1)} firing. " if alarming else ""
+    if not overview.services:
+        return f"{firing}No budgets yet", "critical" if alarming else "stale"
     worst = min((service.state for service in overview.services), key=STATES.index)
     if not alarming and set(states) == {"ok"}:
         return f"All {len(states)} indicators are within their limits", "ok"
     counts = ", ".join(f"{states.count(state)} {wording.STATE_WORDS[state]}" for state in STATES if state in states)
-    firing = f"{alarming} alert{'s' * (alarming != 1)} firing. " if alarming else ""
     return f"{firing}Of {len(states)} indicators: {counts}", worst
 
 

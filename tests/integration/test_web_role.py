@@ -23,6 +23,7 @@ from budgets.order import Order
 from budgets.spec.model import ServiceBudget
 from budgets.spec.resolve import document_of
 from streams.frame import IndicatorFrame, Points, encode_frame
+from tests.servers.kafka import KafkaCluster
 from tests.unit.alert_events import alert_event
 from tests.unit.fake_log import STEP_MS
 from tests.unit.web_house import spec
@@ -149,3 +150,37 @@ async def _check_dead_letters(settings: Settings) -> None:
     assert headers["source-topic"] == settings.topic(INDICATORS.name).encode()
     assert headers["source-partition"] == b"1"
     assert b"not an indicator frame" in headers["reason"]
+
+
+async def test_while_kafka_is_stopped_the_history_is_served_and_readiness_says_why(
+    tmp_path: Path, topic_prefix: str, own_kafka: KafkaCluster
+) -> None:
+    now_ms = round(time.time() * 1000) // STEP_MS * STEP_MS
+
+    def frame(at_ms: int, value: float) -> IndicatorFrame:
+        return IndicatorFrame(at_ms, STEP_MS, Points(["api/latency"], [value], [50.0]))
+
+    async with web_role(tmp_path, own_kafka.bootstrap, topic_prefix) as stack, aiohttp.ClientSession() as session:
+        url = f"http://{stack.settings.web.listen}"
+        values = f"{url}/api/v1/indicators/api/latency/history?from={now_ms - 3_600_000}&step=15s"
+
+        async def ready() -> tuple[int, str]:
+            async with session.get(url + "/-/ready") as answer:
+                return answer.status, await answer.text()
+
+        async def points() -> list[float]:
+            async with session.get(values) as answer:
+                document = await answer.json(content_type=None)
+            return [point["value"] for point in document.get("items", [])]
+
+        await publish(stack.settings, [frame(now_ms - STEP_MS, 1.0)], [], b"garbage")
+        await eventually(points, lambda found: found == [1.0])
+        await asyncio.to_thread(own_kafka.stop)
+        status, _ = await eventually(ready, lambda found: "Kafka is away" in found[1])
+        assert status == 503
+        assert await points() == [1.0]
+        await asyncio.to_thread(own_kafka.start)
+        await asyncio.to_thread(own_kafka.wait_for, 1)
+        await eventually(ready, lambda found: found[0] == 200)
+        await publish(stack.settings, [frame(now_ms, 2.0)], [], b"garbage")
+        await eventually(points, lambda found: found == [1.0, 2.0])
