@@ -30,7 +30,8 @@ _NAN = math.nan
 
 
 def _single(value: float) -> float:
-    return max(-_LARGEST, min(_LARGEST, value))
+    """The value within what single precision holds; an hour that was not seen stays one."""
+    return value if math.isnan(value) else max(-_LARGEST, min(_LARGEST, value))
 
 
 class Hours:
