@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 import aiohttp
 import cramjam
 
-from budgets.spec.load import load_budgets
-from budgets.spec.model import ServiceBudget
 from streams.wire.encode import encode_write_request
 
 HEADERS = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}
@@ -20,16 +18,20 @@ PERIOD_SECONDS = 12
 PODS = 3
 
 
+def service_names(services: int) -> list[str]:
+    """The services under load."""
+    return [f"svc-{number}" for number in range(services)]
+
+
 def budgets_of(services: int) -> str:
     """A budget document whose alerts come and go within seconds."""
     limits = '"min_rps": 60, "warning_threshold": 0.9, "critical_threshold": 0.5'
     options = '"window": "4s", "for": "1s", "keep_firing_for": "2s"'
-    return "{" + ", ".join(f'"svc-{n}": {{"throughput": {{{limits}, {options}}}}}' for n in range(services)) + "}"
-
-
-def load_fault_budgets(services: int, step_ms: int) -> list[ServiceBudget]:
-    """The budgets as the roles see them."""
-    return load_budgets(budgets_of(services), "faults.json", step_ms=step_ms)
+    return (
+        "{"
+        + ", ".join(f'"{name}": {{"throughput": {{{limits}, {options}}}}}' for name in service_names(services))
+        + "}"
+    )
 
 
 @dataclass(slots=True)
@@ -47,8 +49,7 @@ class Sender:
 
     def _series(self, now_ms: int) -> list[tuple[dict[str, str], list[tuple[int, float]]]]:
         series = []
-        for number in range(self.services):
-            service = f"svc-{number}"
+        for number, service in enumerate(service_names(self.services)):
             phase = (now_ms / 1000 + number * 1.7) % PERIOD_SECONDS
             rate = 100.0 if phase < PERIOD_SECONDS / 2 else 10.0
             for pod in range(PODS):

@@ -57,7 +57,7 @@ async def published_events(settings: Settings, partitions: int, until_ms: int) -
     return events
 
 
-async def last_steps(settings: Settings, partitions: int) -> list[int]:
-    """The newest published step of each partition, 0 = none."""
-    frames = [await read_topic(settings, INDICATORS.name, number) for number in range(partitions)]
-    return [max((decode_frame(record.value).at for record in records), default=0) for records in frames]
+async def last_step(settings: Settings, partition: int) -> int:
+    """The newest published step of a partition, 0 = none."""
+    records = await read_topic(settings, INDICATORS.name, partition)
+    return max((decode_frame(record.value).at for record in records), default=0)

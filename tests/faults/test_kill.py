@@ -19,12 +19,13 @@ import pytest
 
 from agents.budget_files import BudgetPublisher
 from agents.kafka.admin import create_topics
+from agents.kafka.partitions import partition_of
 from agents.settings import Settings, load_settings
 from agents.stack import free_port
 from agents.supervisor import Child, driftline_command, wait_ready
 from budgets.event import decode_event, parse_time
-from tests.faults.load import Sender, budgets_of
-from tests.faults.oracle import Events, expected_events, last_steps, published_events
+from tests.faults.load import Sender, budgets_of, service_names
+from tests.faults.oracle import Events, expected_events, last_step, published_events
 from tests.faults.stored import stored_samples
 from tests.servers.kafka import KafkaCluster, run_kafka
 from tests.servers.waiting import until
@@ -158,7 +159,8 @@ async def _settle(
     await wait_ready(list(cluster.children.values()), 60)
 
     async def all_closed() -> bool:
-        return min(await last_steps(settings, PARTITIONS)) >= last_ms
+        inhabited = {partition_of(name, PARTITIONS) for name in service_names(SERVICES)}
+        return all([await last_step(settings, number) >= last_ms for number in inhabited])
 
     await until(all_closed, 90, "every partition has published the last step")
     expected = await expected_events(settings, PARTITIONS, last_ms)
