@@ -26,6 +26,7 @@ DELIVERY_SECONDS = 10.0
 RETRY_SECONDS = 0.5
 TICK_SECONDS = 1.0
 STOP_SECONDS = 2.0
+_MOST_CANCELS = 100
 
 
 class LogUnavailableError(Exception):
@@ -164,14 +165,22 @@ class SampleLog:
 
 
 async def _close(producer: AIOKafkaProducer) -> None:
-    """Close a producer that may be stuck: what it still holds is given up."""
+    """Close a producer that may be stuck: what it still holds is given up.
+
+    `stop` waits for acknowledgements that may never come, and aiokafka has no other way (pyproject.toml pins it).
+    """
     try:
+        await asyncio.wait_for(producer.flush(), STOP_SECONDS)
         await asyncio.wait_for(producer.stop(), STOP_SECONDS)
     except (KafkaError, TimeoutError):
-        # It waits for acknowledgements that will not come. Its task would go on trying for as long as we live.
-        task = producer._sender.sender_task  # noqa: SLF001  aiokafka has no way to give up (pyproject.toml pins it)
+        producer._closed = True  # noqa: SLF001
+        task = producer._sender.sender_task  # noqa: SLF001
         if task is not None:
             task.cancel()
         await producer.client.close()
-        if task is not None:
-            await asyncio.wait({task}, timeout=STOP_SECONDS)
+        attempts = 0
+        # Cancelled, it waits for its requests under way, one for each broker; cancelled again, it ends the one at hand.
+        while task is not None and not task.done() and attempts < _MOST_CANCELS:
+            attempts += 1
+            task.cancel()
+            await asyncio.wait({task}, timeout=0.1)

@@ -124,6 +124,11 @@ async def log(embedded_broker: EmbeddedBroker) -> AsyncIterator[SampleLog]:
         await task
 
 
+def leftovers() -> list[str]:
+    """What given-up producers still do."""
+    return [text for task in asyncio.all_tasks() if "aiokafka/producer" in (text := repr(task))]
+
+
 async def test_a_broker_that_hangs_is_given_up_and_found_again(embedded_broker: EmbeddedBroker, log: SampleLog) -> None:
     """Stopped in the middle, it keeps its connections open and answers nothing."""
     assert embedded_broker.process is not None
@@ -136,6 +141,7 @@ async def test_a_broker_that_hangs_is_given_up_and_found_again(embedded_broker: 
             await log.write([(b"a", b"lost?")])
         assert log.problem is not None
         assert log.pending_bytes == 0
+        await until(lambda: leftovers() == [], 30, "the producer is gone while the broker still hangs")
         embedded_broker.process.send_signal(signal.SIGCONT)
         await until(lambda: log.problem is None and not log.closing, 30, "connected again")
         tasks.append(len(asyncio.all_tasks()))

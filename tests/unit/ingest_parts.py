@@ -133,6 +133,9 @@ class FakeProducer:
             raise KafkaError("nobody listens")
         self._kafka.started += 1
 
+    async def flush(self) -> None:
+        pass
+
     async def stop(self) -> None:
         self._kafka.stopped += 1
 
