@@ -345,7 +345,8 @@ class Watched:
             kind=kind,
             transition=transition,
             status="resolved" if transition == "resolved" else alert.status,
-            severity=alert.severity,
+            # It came to nothing: nobody was told, and nobody need be told that it is over.
+            severity="info" if transition == "resolved" and alert.status == "pending" else alert.severity,
             service=spec.service,
             indicator=spec.name,
             incident=alert.incident,

@@ -33,13 +33,18 @@ def decide(receiver: ReceiverSettings, event: AlertEvent, age_ms: int, told: fro
         None if it is not for this receiver.
     """
     knows = bool(told - {"expired"})
-    if not _is_for(receiver, event, knows=knows):
+    if not _is_for(receiver, event, knows=knows) or (not told and _came_to_nothing(event)):
         return None
     if age_ms > receiver.max_age:
         return Decision("expired", "older than max_age when it was taken in")
     if event.transition == "resolved" and told and not knows:
         return Decision("expired", "what it resolves was older than max_age and never sent")
     return Decision("pending")
+
+
+def _came_to_nothing(event: AlertEvent) -> bool:
+    """Whether nothing but `pending` may have gone before: the Judge ends such an episode with severity info."""
+    return event.transition == "resolved" and event.severity == "info"
 
 
 def _is_for(receiver: ReceiverSettings, event: AlertEvent, *, knows: bool) -> bool:

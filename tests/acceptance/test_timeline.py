@@ -30,7 +30,7 @@ def test_a_short_breach_is_pending_and_ends_without_firing() -> None:
         """
         0s      120
         2m      300     -> pending budget critical
-        2m15s   120     -> resolved budget critical
+        2m15s   120     -> resolved budget info
         9m      120
         """
     )

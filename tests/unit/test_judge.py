@@ -250,3 +250,12 @@ def test_an_indicator_without_a_limit_still_regresses() -> None:
     run = watching(spec(limit=None, warning=None, critical=None))
     run.step(FINE, 200)
     assert told(run.step(BREACH, 3)) == [("regression", "pending"), ("regression", "firing")]
+
+
+def test_a_pending_alert_that_came_to_nothing_ends_as_information() -> None:
+    run = watching()
+    run.step(FINE, 5)
+    assert [(event.transition, event.severity) for event in run.step(BREACH)] == [("pending", "critical")]
+    (ended,) = run.step(FINE)
+    assert (ended.transition, ended.status, ended.severity) == ("resolved", "resolved", "info")
+    assert "critical above 200 ms" in ended.annotations.summary

@@ -101,3 +101,9 @@ def test_an_alert_whose_beginning_expired_is_not_resolved_but_may_still_escalate
 def test_an_alert_of_which_nothing_is_on_record_is_resolved() -> None:
     # A new receiver, or an outbox that was lost: better once too often than an alert that never ends.
     assert is_sent(receiver(), NOBODY, transition="resolved")
+
+
+def test_what_came_to_nothing_while_pending_is_not_announced_as_over() -> None:
+    everything = receiver(severities=["info", "warning", "critical"])
+    assert not is_sent(everything, NOBODY, transition="resolved", severity="info")
+    assert is_sent(everything, TOLD, transition="resolved", severity="info")
