@@ -80,11 +80,9 @@ async def play_history(
     try:
         while time_ms + step_ms <= end_ms:
             count = min(CHUNK_RECORDS, (end_ms - time_ms) // step_ms)
-            sent = [
-                await _send(producer, topic, record)
-                for service in services
-                for record in records_of(service, time_ms, step_ms, count, rng)
-            ]
+            histories = [records_of(service, time_ms, step_ms, count, rng) for service in services]
+            # In the order of time: services may share a partition, and its time never goes back.
+            sent = [await _send(producer, topic, record) for moment in zip(*histories, strict=True) for record in moment]
             partitions = {metadata.partition for metadata in await asyncio.gather(*sent)}  # type: ignore[attr-defined]
             time_ms += count * step_ms
             closed_ms = time_ms - settings.evaluation_delay - 2 * step_ms
