@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from agents.storage.history import PointColumns
 from agents.web.history.buckets import Bucket, buckets_of
 from budgets.spec.model import IndicatorSpec
@@ -20,7 +22,7 @@ _LEAST_SPAN = 0.05
 class Sparkline:
     """path: an SVG path, broken where there is no data. limit_y: where the limit lies, None = there is none.
 
-    low, high: the smallest and the largest value shown, in the indicator's unit.
+    low, high: the smallest and the largest value of all, in the indicator's unit.
     """
 
     path: str
@@ -35,21 +37,22 @@ def sparkline_of(spec: IndicatorSpec, points: PointColumns, now_ms: int, step_ms
     Of several values in one bucket the worst is drawn: a spike must not vanish.
     """
     bucket_ms = max(SPAN_MS // _BUCKETS, step_ms) // step_ms * step_ms
-    worst = [
-        (bucket.at, value) for bucket in buckets_of(points, bucket_ms) if (value := _worst(spec, bucket)) is not None
-    ]
-    if not worst:
+    buckets = [bucket for bucket in buckets_of(points, bucket_ms) if bucket.value is not None]
+    if not buckets:
         return None
+    worst = [(bucket.at, _worst(spec, bucket)) for bucket in buckets]
     values = [value for _, value in worst]
-    low, high = min(values), max(values)
+    low, high = np.nanmin(points.value), np.nanmax(points.value)
     bottom, top = _scale(values, spec.limit)
     path = _path(worst, bucket_ms, now_ms, bottom, top)
     limit_y = None if spec.limit is None else _y(spec.limit, bottom, top)
-    return Sparkline(path, limit_y, low, high)
+    return Sparkline(path, limit_y, float(low), float(high))
 
 
-def _worst(spec: IndicatorSpec, bucket: Bucket) -> float | None:
-    return bucket.max if spec.direction == "above" else bucket.min
+def _worst(spec: IndicatorSpec, bucket: Bucket) -> float:
+    value = bucket.max if spec.direction == "above" else bucket.min
+    assert value is not None  # a bucket with a value has both
+    return value
 
 
 def _scale(values: Sequence[float], limit: float | None) -> tuple[float, float]:

@@ -87,6 +87,13 @@ def test_a_single_bad_value_among_many_is_still_seen(direction: str, seen: float
     spark = sparkline_of(spec("api", "x", direction=direction), points(values, STEP_MS), NOW_MS, STEP_MS)
     assert spark is not None
     assert seen in {spark.low, spark.high}
+    assert len({y for _, y in coordinates(spark.path)}) == 2
+
+
+def test_the_range_in_words_is_that_of_all_values_not_of_the_drawn_ones() -> None:
+    spark = sparkline_of(spec("api", "x"), points([100.0, 110.0] * 50, STEP_MS), NOW_MS, STEP_MS)
+    assert spark is not None
+    assert (spark.low, spark.high) == (100.0, 110.0)
 
 
 def test_noise_on_a_level_does_not_fill_the_picture() -> None:
