@@ -17,7 +17,7 @@ from agents.kafka.topics import INDICATORS, SAMPLES
 from agents.settings import Settings
 from streams.frame import decode_frame
 
-CHUNK_RECORDS = 480
+CHUNK_RECORDS = 240
 Services = Sequence[RequestService | Cluster]
 
 
@@ -60,34 +60,41 @@ async def play_history(
     start_ms: int,
     end_ms: int,
     rng: np.random.Generator,
-    on_progress: Callable[[float], None],
+    on_progress: Callable[[float], None] = lambda _: None,
+    interval_ms: int | None = None,
 ) -> int:
-    """Produce every service's samples from `start_ms` to `end_ms`, one record a step.
+    """Produce every service's samples from `start_ms` to `end_ms`.
 
     Args:
         on_progress: called with the part that the worker has taken, 0-1.
+        interval_ms: one record a service so often, None = each step.
 
     Returns:
         The time of the last record, Unix ms.
     """
-    step_ms = settings.step
+    interval_ms = interval_ms or settings.step
     topic = settings.topic(SAMPLES.name)
     frames = _Frames(create_consumer(settings.kafka, "driftline-demo"), settings.topic(INDICATORS.name))
     producer = create_producer(settings.kafka, "driftline-demo")
     await frames.start()
     await producer.start()
-    time_ms = start_ms
+    time_ms, taken_ms = start_ms, start_ms
+    partitions: set[int] = set()
     try:
-        while time_ms + step_ms <= end_ms:
-            count = min(CHUNK_RECORDS, (end_ms - time_ms) // step_ms)
-            histories = [records_of(service, time_ms, step_ms, count, rng) for service in services]
+        while time_ms + interval_ms <= end_ms:
+            count = min(CHUNK_RECORDS, (end_ms - time_ms) // interval_ms)
+            histories = [records_of(service, time_ms, interval_ms, count, rng) for service in services]
             # In the order of time: services may share a partition, and its time never goes back.
-            sent = [await _send(producer, topic, record) for moment in zip(*histories, strict=True) for record in moment]
-            partitions = {metadata.partition for metadata in await asyncio.gather(*sent)}  # type: ignore[attr-defined]
-            time_ms += count * step_ms
-            closed_ms = time_ms - settings.evaluation_delay - 2 * step_ms
-            await frames.wait_for(closed_ms // step_ms * step_ms, partitions)
-            on_progress((time_ms - start_ms) / (end_ms - start_ms))
+            sent = [
+                await _send(producer, topic, record) for moment in zip(*histories, strict=True) for record in moment
+            ]
+            # The next chunk is on its way while the worker takes this one, not more: the broker's memory is small.
+            await frames.wait_for(taken_ms - settings.evaluation_delay - 2 * settings.step, partitions)
+            on_progress((taken_ms - start_ms) / (end_ms - start_ms))
+            partitions |= {metadata.partition for metadata in await asyncio.gather(*sent)}  # type: ignore[attr-defined]
+            taken_ms = time_ms = time_ms + count * interval_ms
+        await frames.wait_for(taken_ms - settings.evaluation_delay - 2 * settings.step, partitions)
+        on_progress(1.0)
     finally:
         await producer.stop()
         await frames.stop()
