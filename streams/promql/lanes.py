@@ -56,7 +56,7 @@ class Lane:
         self._feeds: dict[Members, Feed] = {}
         self._settled = True
         self._step_ms: int | None = None
-        self._span: Span | None = None
+        self._spans: list[Span] = []
         self._computed: dict[Callable[[Span], Column], Column] = {}
 
     def feed(self, members: Members) -> Feed:
@@ -76,16 +76,25 @@ class Lane:
 
     def column(self, compute: Callable[[Span], Column], step_ms: int) -> Column:
         """A function's values for all series of the lane, once a step."""
-        if step_ms != self._step_ms or self._span is None:
+        if step_ms != self._step_ms:
             self._settle()
             step = step_ms - self._columns.epoch_ms
-            self._span = self.window.latest_at(step) if self._instant else self.window.move_to(step)
+            self._spans = self.window.latest_at(step) if self._instant else self.window.move_to(step)
             self._step_ms = step_ms
             self._computed.clear()
         column = self._computed.get(compute)
         if column is None:
-            column = self._computed[compute] = compute(self._span)
+            column = self._computed[compute] = self._compute(compute)
         return column
+
+    def _compute(self, compute: Callable[[Span], Column]) -> Column:
+        if len(self._spans) == 1:
+            return compute(self._spans[0])
+        columns = [compute(span) for span in self._spans]
+        return Column(
+            np.concatenate([column.values for column in columns]),
+            np.concatenate([column.present for column in columns]),
+        )
 
     def _settle(self) -> None:
         """Follow the selectors: new series at the end, everything anew when rows were renumbered."""

@@ -8,11 +8,10 @@ computed from a window depends on the window's samples alone.
 Samples of a series are numbered from 0 in the order of their times; number n lies in slot n modulo capacity.
 """
 
-from array import array
-
 import numpy as np
 
 from streams.series.arrays import Floats, Indices, Mask, Numbers, Rows, Times, grown
+from streams.series.space import Space
 from streams.wire.samples import STALE_NAN_BITS
 
 # Times are milliseconds after an epoch that moves along (`rebase`), in 32 bits: 24 days.
@@ -45,8 +44,7 @@ class Columns:
         self._capacity: Numbers = np.zeros(0, np.int32)
         self._values: Floats = np.zeros(0)
         self._times: Times = np.zeros(0, np.int32)
-        self._slots = 0
-        self._free: dict[int, array[int]] = {}
+        self._space = Space()
 
     def add_row(self) -> int:
         """A row for a new series."""
@@ -137,7 +135,7 @@ class Columns:
         """Let the rings go whose rows are not kept."""
         capacities = np.where(keep, 0, self._capacity[: self.size])
         for capacity in np.unique(capacities[~keep]).tolist():
-            self._release(capacity, self._start[: self.size][capacities == capacity])
+            self._space.release(capacity, self._start[: self.size][capacities == capacity])
         for name in ("count", "newest", "reset", "marker", "_start", "_capacity"):
             setattr(self, name, getattr(self, name)[: self.size][keep])
         self.size = len(self.count)
@@ -167,25 +165,13 @@ class Columns:
                 self._times[starts[:, None] + np.arange(size)] = OLDEST
                 new = starts[:, None] + numbers[part] % np.int32(size)
                 self._times[new], self._values[new] = times[part], values[part]
-                self._release(capacity, self._start[same[part]])
+                self._space.release(capacity, self._start[same[part]])
                 self._start[same[part]] = starts
                 self._capacity[same[part]] = size
 
     def _allocate(self, capacity: int, count: int) -> Numbers:
-        starts = np.empty(count, np.int32)
-        free = self._free.get(capacity)
-        reused = min(count, len(free)) if free else 0
-        if free and reused:
-            starts[:reused] = free[-reused:]
-            del free[-reused:]
-        fresh = count - reused
-        if fresh:
-            starts[reused:] = self._slots + capacity * np.arange(fresh)
-            self._slots += capacity * fresh
-            if self._slots > len(self._values):
-                self._values = grown(self._values, self._slots)
-                self._times = grown(self._times, self._slots)
+        starts = self._space.allocate(capacity, count)
+        if self._space.size > len(self._values):
+            self._values = grown(self._values, self._space.size)
+            self._times = grown(self._times, self._space.size)
         return starts
-
-    def _release(self, capacity: int, starts: Numbers) -> None:
-        self._free.setdefault(capacity, array("i")).frombytes(starts.tobytes())

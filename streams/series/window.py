@@ -16,6 +16,8 @@ from streams.wire.samples import STALE_NAN_BITS
 _NEVER = np.int32(2**31 - 1)
 # Cells of the matrices that samples are laid out in, to bound memory: 8 MB of values.
 _MOST_CELLS = 1 << 20
+# Series that are computed at once: what is needed in between stays in the cache and takes no memory to speak of.
+_MOST_SERIES = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,23 +110,40 @@ class Window:
         """Follow `Columns.rebase`."""
         self._first_times = np.maximum(self._first_times, OLDEST + np.int32(by_ms)) - np.int32(by_ms)
 
-    def move_to(self, step: int) -> Span:
-        """The window at a step, in time since the columns' epoch."""
+    def move_to(self, step: int) -> list[Span]:
+        """The window at a step, in time since the columns' epoch, in parts of many series each."""
         end = step - self._offset_ms
         begin = end - self._range_ms
         behind = np.flatnonzero(self._first_times <= begin)
-        if behind.size:
-            self._advance(behind, begin)
-        last = self._columns.last_until(self.rows, end)
+        for start in range(0, len(behind), _MOST_SERIES):
+            self._advance(behind[start : start + _MOST_SERIES], begin)
         # The arrays go on to change in place; a span is of one step, and is used up within it.
-        return Span(self._columns, self.rows, begin, end, self._first, last, self._first_times)
+        return [
+            Span(
+                self._columns,
+                self.rows[part],
+                begin,
+                end,
+                self._first[part],
+                self._columns.last_until(self.rows[part], end),
+                self._first_times[part],
+            )
+            for part in self._parts()
+        ]
 
-    def latest_at(self, step: int) -> Span:
+    def latest_at(self, step: int) -> list[Span]:
         """The window with nothing in it but the latest sample up to its end, which may be too old to be in it."""
         end = step - self._offset_ms
-        last = self._columns.last_until(self.rows, end)
-        times = self._columns.times_at(self._columns.slots(self.rows, last))
-        return Span(self._columns, self.rows, end - self._range_ms, end, last, last, times)
+        spans = []
+        for part in self._parts():
+            rows = self.rows[part]
+            last = self._columns.last_until(rows, end)
+            times = self._columns.times_at(self._columns.slots(rows, last))
+            spans.append(Span(self._columns, rows, end - self._range_ms, end, last, last, times))
+        return spans
+
+    def _parts(self) -> list[slice]:
+        return [slice(at, at + _MOST_SERIES) for at in range(0, max(len(self.rows), 1), _MOST_SERIES)]
 
     def _advance(self, behind: Indices, begin: int) -> None:
         columns = self._columns
