@@ -2,5 +2,5 @@
 
 Reading order: `main.py` (wiring), `intake.py` (the topic -> the outbox), `route.py` (who gets what), `delivery.py`
 (one queue a receiver), `backoff.py` (when to try again), `dead_letters.py` (what was given up), `watch.py` (is
-everything there?), `receivers/` (one file each).
+everything there?), `trouble.py` (what is waited out), `receivers/` (one file each).
 """

@@ -222,7 +222,9 @@ async def test_killed_at_random_moments_it_loses_nothing_and_keeps_the_order(not
     await notifier.wait_ready()
     publishing = asyncio.create_task(notifier.publish(*events))
     for _ in range(4):
-        await asyncio.sleep(rng.uniform(0.2, 2.5))
+        arrived = len(notifier.sink.deliveries)
+        await notifier.sink.wait_for(arrived + rng.randint(1, 20), 60)
+        await asyncio.sleep(rng.uniform(0.0, 0.05))  # any moment of sending, waiting, recording, reading
         notifier.kill()
         notifier.start()
     await publishing
