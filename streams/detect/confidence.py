@@ -21,7 +21,7 @@ _MEMORY_MS = 2 * 3_600_000
 _NOISE_SIGMAS = 4.0
 # Averaging delays; it must be worth at least this many independent values.
 _MIN_EFFECTIVE = 2.0
-_HEAD = struct.Struct("<5d")
+_HEAD = struct.Struct("<2db")
 
 _MONTH_MS = 30 * 86_400_000
 # The alarm budget is the installation's; one Judge sees a part of it. Twenty indicators are taken to share it.
@@ -83,14 +83,13 @@ class Confidence:
     """
 
     __slots__ = (
+        "_agreement",
         "_error",
         "_last",
         "_max_recent",
-        "_product",
         "_reading",
         "_recent",
         "_required_z",
-        "_square",
         "averaged",
         "change",
     )
@@ -98,20 +97,23 @@ class Confidence:
     def __init__(self, step_ms: int, window_ms: int, required_z: float) -> None:
         self._max_recent = max(1, min(_MAX_RECENT, window_ms // step_ms))
         self._recent = array("d")
-        self._product = FadingMean(step_ms, _MEMORY_MS)
-        self._square = FadingMean(step_ms, _MEMORY_MS)
+        self._agreement = FadingMean(step_ms, _MEMORY_MS)
         self._required_z = required_z
         self._reading: Reading | None = None
-        self._last = 0.0
+        self._last: bool | None = None  # which side of the baseline the last value was on
         self._error = 0.0
         self.change = 0.0
         self.averaged = 1
 
     @property
     def autocorrelation(self) -> float:
-        """Between neighbouring deviations, 0 <= r <= 0.999; where nothing varies, nothing is independent."""
-        square = self._square.mean
-        return min(0.999, max(0.0, self._product.mean / square)) if square > 0 else 0.999
+        """Between neighbouring deviations, 0 <= r <= 0.999; where nothing varies, nothing is independent.
+
+        From how often neighbours are on the same side of the baseline: one deviation, however large, is one vote.
+
+        Source: Blomqvist (1950), quadrant correlation; r = sin(pi/2 q) for Gaussian values.
+        """
+        return min(0.999, max(0.0, math.sin(math.pi / 2.0 * self._agreement.mean)))
 
     @property
     def samples(self) -> int:
@@ -125,12 +127,13 @@ class Confidence:
         if len(recent) >= self._max_recent:
             del recent[0]
         recent.append(change)
-        if abs(change) <= _NOISE_SIGMAS * reading.spread:  # an excursion must not teach how noise behaves
-            self._product.update(change * self._last)
-            self._square.update(change * change)
-            self._last = change
+        if abs(change) > _NOISE_SIGMAS * reading.spread:  # an excursion must not teach how noise behaves
+            self._last = None
         else:
-            self._last = 0.0
+            above = change >= 0
+            if self._last is not None:
+                self._agreement.update(1.0 if above == self._last else -1.0)
+            self._last = above
 
         self.averaged, self.change, self._error = 1, change, reading.spread
         effective = effective_samples(len(recent), self.autocorrelation)
@@ -192,19 +195,19 @@ class Confidence:
     def forget_recent(self) -> None:
         """Readings were missing: what comes next does not neighbour what came before."""
         del self._recent[:]
-        self._last = 0.0
+        self._last = None
         self._reading = None
 
     def snapshot(self) -> bytes:
-        """At most 360 bytes."""
-        head = _HEAD.pack(*self._product.state, *self._square.state, self._last)
-        return head + struct.pack(f"<{len(self._recent)}d", *self._recent)
+        """At most 338 bytes."""
+        side = -1 if self._last is None else int(self._last)
+        return _HEAD.pack(*self._agreement.state, side) + struct.pack(f"<{len(self._recent)}d", *self._recent)
 
     def restore(self, data: bytes) -> None:
         """Take a snapshot's state; the last estimate is not part of it."""
-        *memory, self._last = _HEAD.unpack_from(data)
-        self._product.state = (memory[0], memory[1])
-        self._square.state = (memory[2], memory[3])
+        count, mean, side = _HEAD.unpack_from(data)
+        self._agreement.state = (count, mean)
+        self._last = None if side < 0 else bool(side)
         recent = struct.unpack(f"<{(len(data) - _HEAD.size) // 8}d", data[_HEAD.size :])
         self._recent = array("d", recent[-self._max_recent :])
         self._reading = None

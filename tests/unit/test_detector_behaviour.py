@@ -175,3 +175,14 @@ def test_a_slope_that_every_day_has_is_no_trend() -> None:
     for number, deviation in enumerate(slope.tolist()):
         usual = 100.0 * (1 + deviation)
         assert not method.observe(Reading(number * STEP_MS, usual, usual, SPREAD, 1.0, season=usual))
+
+
+def test_one_deviation_does_not_change_how_alike_neighbours_are() -> None:
+    method = Confidence(STEP_MS, WINDOW_MS, alarm_z(1.0, WINDOW_MS))
+    for reading in readings(0.1 * noise(2000, 6)):
+        method.observe(reading)
+    before = method.autocorrelation
+    # Far beyond the noise that there is, yet within four times the spread that is assumed at least.
+    method.observe(Reading(2000 * STEP_MS, 105.0, 100.0, SPREAD, 1.0))
+    assert method.autocorrelation == pytest.approx(before, abs=0.02)
+    assert before > 0.9
