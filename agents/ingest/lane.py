@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from agents.ingest.sorting import MAX_RECORD_BYTES
 
-# How long a part waits for company: nothing beside the step of an indicator, much beside a request.
-LINGER_SECONDS = 0.005
+# How long a part waits for company: nothing beside the step of an indicator, several requests of a busy sender.
+LINGER_SECONDS = 0.02
 # A record costs its key, lengths and times besides.
 _RECORD_BYTES = 64
 

@@ -109,7 +109,9 @@ class Sorter:
             for route, frame in zip(found, frames, strict=True):
                 put[route](frame)
             for services, group in groups.items():
-                for piece in _pieces(group, frames) if services else ():
+                if not services:
+                    continue
+                for piece in [join_series(group)] if len(data) <= MAX_RECORD_BYTES else _pieces(group, frames):
                     result.parts += [(service, piece) for service in services]
         extra = [(found[index], _count(frame) - 1) for index, frame in odd.items()]
         result.unneeded = len(groups.get((), ())) + sum(n for route, n in extra if route and not route.services)
