@@ -34,7 +34,7 @@ def share_interval(value: float, events: float, z: float) -> tuple[float, float]
 
     >>> low, high = share_interval(0.01, 1000, 1.96)
     >>> round(low, 4), round(high, 4)
-    (0.0047, 0.0173)
+    (0.0046, 0.0173)
     """
     if events <= 0:
         return 0.0, 1.0
