@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real servers that the tests talk to, once per machine, into a cache outside the checkout.
 #
-#   tests/servers/install.sh [kafka] [prometheus] [k6] [helm] [kubeconform] [compose]
+#   tests/servers/install.sh [kafka] [prometheus] [promtool] [k6] [helm] [kubeconform] [compose]
 #                            [java] [chromium] [postgresql]
 #
 # Without arguments: all of them. What cannot be installed here is named in one line each; the script
@@ -84,6 +84,12 @@ install_prometheus() {
   fi
 }
 
+# The package of Debian and Ubuntu brings both.
+install_promtool() {
+  go_build promtool github.com/prometheus/prometheus/cmd/promtool "$PROMETHEUS" || command -v promtool >/dev/null \
+    || missing promtool "no Go and no package"
+}
+
 install_k6() { go_build k6 go.k6.io/k6 "$K6"; }
 install_helm() { go_build helm helm.sh/helm/v3/cmd/helm "$HELM"; }
 install_kubeconform() { go_build kubeconform github.com/yannh/kubeconform/cmd/kubeconform "$KUBECONFORM"; }
@@ -99,6 +105,6 @@ install_postgresql() {
   ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || apt_install postgresql || missing PostgreSQL "install postgresql"
 }
 
-for name in ${*:-java kafka chromium postgresql kubeconform compose helm k6 prometheus}; do
+for name in ${*:-java kafka chromium postgresql kubeconform compose helm k6 prometheus promtool}; do
   "install_$name" || true
 done
