@@ -5,7 +5,7 @@ frames byte by byte, whether all of them were read or only those from the rewind
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -68,14 +68,12 @@ class Meter:
         self._next_ms: int | None = None
         self._indicators: list[Indicator] = []
         self._valid_until_ms: float | None = None  # of `_indicators`; None = to be chosen anew
+        self._forget = False  # whether there may be parts of the plan that no version needs any more
 
     @property
     def longest_window_ms(self) -> int:
         """How far back the windows of its queries look, of those in force and those to come."""
-        nodes = chain.from_iterable(
-            version.expressions() for versions in self._versions.values() for version in versions
-        )
-        return max((selector.reach_ms for node in nodes for selector in selectors_in(node)), default=0)
+        return _longest_window(self._expressions())
 
     @property
     def series_count(self) -> int:
@@ -103,10 +101,12 @@ class Meter:
         )
         versions = [v for v in self._versions.get(service, ()) if v.effective_at_ms != effective_at_ms]
         versions.append(_Version(effective_at_ms, parsed))
+        self._forget |= len(versions) <= len(self._versions.get(service, ()))
         self._versions[service] = sorted(versions, key=lambda version: version.effective_at_ms)
         for node in versions[-1].expressions():
             self._plan.part(node)  # its selectors take their series from here on
-        self._settle_definitions()
+        self._store.keep_ms = max(self._store.keep_ms, _longest_window(versions[-1].expressions()))
+        self._valid_until_ms = None
 
     def resume_after(self, step_ms: int) -> None:
         """Go on with the step after this one, which was published before."""
@@ -135,13 +135,13 @@ class Meter:
             while next_ms <= last_ms:
                 if self._valid_until_ms is None or next_ms >= self._valid_until_ms:
                     self._choose(next_ms)
-                if by_ms := self._store.rebase_before(next_ms):
-                    self._lanes.rebase(by_ms)
                 if self._indicators:
                     frames.append(self._measure(next_ms))
                     next_ms += self._step_ms
                 else:
                     next_ms = self._skip(next_ms, last_ms)
+                if by_ms := self._store.rebase_before(next_ms):
+                    self._lanes.rebase(by_ms)
         if next_ms != self._next_ms:
             self._next_ms = next_ms
             self._store.tidy(next_ms)
@@ -164,18 +164,20 @@ class Meter:
             coming = versions[len(past) :]
             # What was in force before the latest one never will be again.
             self._versions[service] = past[-1:] + coming
+            self._forget |= len(past) > 1
             until = min([until, *(version.effective_at_ms for version in coming[:1])])
             for query, value, weight in past[-1].queries if past else ():
                 chosen.append(Indicator(query, self._plan.part(value), self._plan.part(weight) if weight else None))
-        self._settle_definitions()
         self._indicators, self._valid_until_ms = chosen, until
+        if self._forget:
+            self._plan.retain(self._expressions())
+            self._store.keep_ms = max(self.longest_window_ms, LOOKBACK_MS)
+            self._forget = False
 
-    def _settle_definitions(self) -> None:
-        """Forget what no version needs any more, keep what windows need from here on."""
-        versions = [version for versions in self._versions.values() for version in versions]
-        self._plan.retain(chain.from_iterable(version.expressions() for version in versions))
-        self._store.keep_ms = max(self.longest_window_ms, LOOKBACK_MS)
-        self._valid_until_ms = None
+    def _expressions(self) -> Iterator[Expression]:
+        """All that is measured now or from some step on."""
+        for version in chain.from_iterable(self._versions.values()):
+            yield from version.expressions()
 
     def _skip(self, step_ms: int, last_ms: int) -> int:
         """The next step at which there may be queries in force, or the first that is not passed."""
@@ -186,3 +188,8 @@ class Meter:
         points: list[Point] = [point for indicator in self._indicators for point in indicator.points_at(step_ms)]
         ids, values, weights = zip(*points, strict=True)
         return IndicatorFrame(step_ms, self._step_ms, Points(list(ids), list(values), list(weights)))
+
+
+def _longest_window(expressions: Iterable[Expression]) -> int:
+    selectors = chain.from_iterable(map(selectors_in, expressions))
+    return max((selector.reach_ms for selector in selectors), default=0)

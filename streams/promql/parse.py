@@ -50,6 +50,10 @@ class PromqlError(ValueError):
         self.position = position
 
 
+class PromqlSyntaxError(PromqlError):
+    """Not PromQL at all, or with types that do not fit: Prometheus refuses it as well."""
+
+
 def parse_expression(text: str) -> Expression:
     """The expression, checked against the supported subset.
 
@@ -63,7 +67,7 @@ def parse_expression(text: str) -> Expression:
     try:
         parsed = grammar.parse(text)
     except ValueError as error:
-        raise PromqlError(_explain(str(error), text)) from None
+        raise PromqlSyntaxError(_explain(str(error), text)) from None
     expression = _Translation(text).translate(parsed)
     if type_of(expression) == "range":
         raise PromqlError("a range of samples is no indicator; expected a vector or a scalar")

@@ -19,9 +19,17 @@ OLDEST = np.int32(-(2**31))
 _FIRST_CAPACITY = 2
 # A few samples in quick succession say little about the interval; the next time a ring is full says more.
 _MOST_GROWTH = 16
+_PART = 1 << 16
 _CAPACITIES = np.array(
     [2, *sorted({(4 + quarter) << octave for octave in range(28) for quarter in range(4)})], np.int64
 )
+
+
+def move_back(times: Times, by_ms: int) -> None:
+    """Make times relative to a later epoch, in place; what leaves the range becomes the oldest there is."""
+    for part in range(0, len(times), _PART):
+        earlier = times[part : part + _PART].astype(np.int64) - by_ms
+        times[part : part + _PART] = np.maximum(earlier, int(OLDEST))
 
 
 class Columns:
@@ -143,10 +151,8 @@ class Columns:
     def rebase(self, by_ms: int) -> None:
         """Move the epoch forward. What gets out of range is older than any window."""
         self.epoch_ms += by_ms
-        lowest = OLDEST + np.int32(by_ms)
         for times in (self._times, self.newest):
-            np.maximum(times, lowest, out=times)
-            np.subtract(times, np.int32(by_ms), out=times)
+            move_back(times, by_ms)
 
     def _enlarge(self, rows: Rows, keep_ms: int) -> None:
         """Give full rings the room that their own interval asks for."""

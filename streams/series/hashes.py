@@ -14,6 +14,11 @@ from streams.series.arrays import Hashes, Indices, Rows
 _SMALLEST = 64
 
 
+def hash_one(key: bytes) -> int:
+    """The hash of a byte string, as in `hash_all`."""
+    return hash(key) & 0xFFFF_FFFF_FFFF_FFFF
+
+
 def hash_all(keys: Iterable[bytes], count: int) -> Hashes:
     """The hashes of `count` byte strings; they hold within this process only."""
     return np.fromiter(map(hash, keys), np.int64, count).view(np.uint64)
@@ -44,6 +49,14 @@ class RowTable:
             on = np.flatnonzero((self._keys[slots] != keys[astray]) & (found >= 0))
             slots, astray = slots[on], astray[on]
         return rows
+
+    def get(self, key: int) -> int:
+        """The row of one key, -1 if there is none."""
+        mask = len(self._keys) - 1
+        slot = key & mask
+        while (row := int(self._rows[slot])) >= 0 and int(self._keys[slot]) != key:
+            slot = (slot + 1) & mask
+        return row
 
     def add(self, key: int, row: int) -> None:
         """Add one key that is not there."""

@@ -9,7 +9,7 @@ from array import array
 import numpy as np
 
 from streams.series.arrays import Hashes, Mask, Rows
-from streams.series.hashes import RowTable
+from streams.series.hashes import RowTable, hash_one
 from streams.series.labels import Labels
 from streams.wire.labels import encode_labels
 
@@ -37,22 +37,22 @@ class SeriesIndex:
         return self._table.find(hashes)
 
     def find_labels(self, blob: bytes, labels: Labels) -> int:
-        """The row of labels whose section is not known, -1 if there is none; its section is known from here on."""
+        """The row of labels whose section is not known yet, -1 if there is none; its section is known from here on."""
         canonical = encode_labels(dict(labels))
-        row = self._find_one(canonical)
+        row = self._table.get(hash_one(canonical))
         if row >= 0 and blob != canonical and len(self._table) < _WRITINGS_A_SERIES * len(self) + 1000:
-            self._remember(blob, row)
+            self._table.add(hash_one(blob), row)
         return row
 
     def add(self, blob: bytes, labels: Labels) -> int:
-        """The row of a series that is new."""
+        """The row of a series that is new: neither its section nor its labels are known."""
         row = len(self)
         self._labels.extend([self._number_of(name, value) for name, value in labels])
         self._ends.append(len(self._labels))
         canonical = encode_labels(dict(labels))
-        self._remember(canonical, row)
+        self._table.add(hash_one(canonical), row)
         if blob != canonical:
-            self._remember(blob, row)
+            self._table.add(hash_one(blob), row)
         return row
 
     def labels_of(self, row: int) -> Labels:
@@ -60,6 +60,14 @@ class SeriesIndex:
         start = self._ends[row - 1] if row else 0
         pairs = self._pairs
         return tuple([pairs[number] for number in self._labels[start : self._ends[row]]])
+
+    def rows_with(self, name: str, value: str) -> Rows:
+        """The rows that have a label, ascending."""
+        number = self._pair_numbers.get((name, value))
+        if number is None:
+            return np.zeros(0, np.int32)
+        places = np.flatnonzero(np.frombuffer(self._labels, np.int32) == number)
+        return np.searchsorted(np.frombuffer(self._ends, np.int64), places, side="right").astype(np.int32)
 
     def compact(self, keep: Mask, renumbered: Rows) -> None:
         """Let the rows go that are not kept; `renumbered[row]` is the new number, -1 for those."""
@@ -82,10 +90,3 @@ class SeriesIndex:
             number = self._pair_numbers[pair] = len(self._pairs)
             self._pairs.append(pair)
         return number
-
-    def _find_one(self, blob: bytes) -> int:
-        return int(self._table.find(np.array([hash(blob)], np.int64).view(np.uint64))[0])
-
-    def _remember(self, blob: bytes, row: int) -> None:
-        if self._find_one(blob) < 0:
-            self._table.add(hash(blob) & 0xFFFF_FFFF_FFFF_FFFF, row)

@@ -6,8 +6,8 @@ import numpy as np
 
 from streams.series.arrays import Mask, Rows, grown
 from streams.series.index import SeriesIndex
-from streams.series.labels import Labels
-from streams.series.matchers import Matcher, matches_all, metric_name_of
+from streams.series.labels import METRIC_NAME, Labels
+from streams.series.matchers import Matcher, matches_all
 
 
 class Members:
@@ -49,28 +49,34 @@ class Members:
 
 
 class Selection:
-    """All selectors in use, by their matchers. Offsets and ranges do not matter here."""
+    """All selectors in use, by their matchers. Offsets and ranges do not matter here.
+
+    Each waits at one label that its series must have, so that a new series meets the selectors of its own service and
+    not those of all.
+    """
 
     def __init__(self, index: SeriesIndex) -> None:
         self._index = index
         self._members: dict[tuple[Matcher, ...], Members] = {}
-        self._by_name: dict[str | None, list[Members]] = {}
+        self._waiting: dict[tuple[str, str] | None, list[Members]] = {}
 
     def members_of(self, matchers: tuple[Matcher, ...]) -> Members:
-        """The members of a selector; all series that are there are matched when it is new."""
+        """The members of a selector; the series that are there are matched when it is new."""
         members = self._members.get(matchers)
         if members is None:
             members = self._members[matchers] = Members(matchers, self._index)
-            self._by_name.setdefault(metric_name_of(matchers), []).append(members)
-            for row in range(len(self._index)):
+            self._await(members)
+            label = required_label(matchers)
+            rows = range(len(self._index)) if label is None else self._index.rows_with(*label).tolist()
+            for row in rows:
                 if matches_all(matchers, dict(self._index.labels_of(row))):
                     members.add(row)
         return members
 
     def take(self, row: int, labels: Mapping[str, str]) -> None:
         """Match a new series."""
-        for name in (labels["__name__"], None):
-            for members in self._by_name.get(name, ()):
+        for label in (*labels.items(), None):
+            for members in self._waiting.get(label, ()):
                 if matches_all(members.matchers, labels):
                     members.add(row)
 
@@ -78,11 +84,20 @@ class Selection:
         """Forget the selectors that are not in use any more."""
         wanted = set(used)
         self._members = {matchers: members for matchers, members in self._members.items() if matchers in wanted}
-        self._by_name = {}
-        for matchers, members in self._members.items():
-            self._by_name.setdefault(metric_name_of(matchers), []).append(members)
+        self._waiting = {}
+        for members in self._members.values():
+            self._await(members)
 
     def compact(self, renumbered: Rows) -> None:
         """Follow `SeriesIndex.compact`."""
         for members in self._members.values():
             members.compact(renumbered)
+
+    def _await(self, members: Members) -> None:
+        self._waiting.setdefault(required_label(members.matchers), []).append(members)
+
+
+def required_label(matchers: Iterable[Matcher]) -> tuple[str, str] | None:
+    """A label that every series of a selector has, rather not its name; None = there may be none in common."""
+    labels = [(matcher.name, matcher.value) for matcher in matchers if matcher.op == "=" and matcher.value]
+    return max(labels, key=lambda label: label[0] != METRIC_NAME, default=None)

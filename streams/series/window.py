@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streams.series.arrays import Floats, Indices, Mask, Numbers, Rows, Times
-from streams.series.columns import OLDEST, Columns
+from streams.series.columns import OLDEST, Columns, move_back
 from streams.wire.samples import STALE_NAN_BITS
 
 _NEVER = np.int32(2**31 - 1)
@@ -108,7 +108,7 @@ class Window:
 
     def rebase(self, by_ms: int) -> None:
         """Follow `Columns.rebase`."""
-        self._first_times = np.maximum(self._first_times, OLDEST + np.int32(by_ms)) - np.int32(by_ms)
+        move_back(self._first_times, by_ms)
 
     def move_to(self, step: int) -> list[Span]:
         """The window at a step, in time since the columns' epoch, in parts of many series each."""

@@ -1,0 +1,74 @@
+"""One expression at one moment, over series that are given with their samples: no log, no steps, nothing kept.
+
+For unit tests of budgets and for comparisons with Prometheus. It is the Meter's own way from bytes to a value (intake,
+columns, plan), taken once; NaN and infinities, which a frame publishes as no data, are still themselves here.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from streams.promql.expression import LOOKBACK_MS, Expression, selectors_in
+from streams.promql.lanes import Lanes
+from streams.promql.parse import PromqlError
+from streams.promql.plan import Plan
+from streams.promql.vector import Value, Vector
+from streams.series.intake import Intake
+from streams.series.labels import Labels
+from streams.series.store import SeriesStore
+from streams.wire.encode import encode_write_request
+
+# Times are 32 bits of milliseconds before the moment.
+LONGEST_REACH_MS = 20 * 86_400_000
+
+Series = tuple[Mapping[str, str], Sequence[tuple[int, float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element of a result; a scalar is the element without labels.
+
+    labels: with the metric name where PromQL keeps it.
+    """
+
+    labels: Labels
+    value: float
+
+
+def evaluate(expression: Expression, series: Iterable[Series], at_ms: int) -> tuple[Element, ...]:
+    """The result of an expression at a moment, its elements in the order of their labels.
+
+    Args:
+        series: each with its (timestamp_ms, value) pairs, oldest first. Samples after the moment do not matter.
+
+    Raises:
+        EvaluationError: it has none: vectors do not match as it says.
+        PromqlError: it looks back too far.
+        WireError: the labels are none that a series can have.
+    """
+    reach_ms = max((selector.reach_ms for selector in selectors_in(expression)), default=0)
+    if reach_ms > LONGEST_REACH_MS:
+        raise PromqlError(f"looks back further than {LONGEST_REACH_MS // 86_400_000} days")
+    store = SeriesStore(max_series=2**31 - 1, lag_ms=1, keep_ms=max(reach_ms, LOOKBACK_MS))
+    store.columns.epoch_ms = at_ms
+    intake = Intake(store)
+    for labels, samples in series:
+        needed = [(time_ms, value) for time_ms, value in samples if at_ms - store.keep_ms < time_ms <= at_ms]
+        if needed:
+            intake.take(encode_write_request([(labels, needed)]), at_ms, at_ms, Counter())
+    with np.errstate(all="ignore"):
+        return elements_of(Plan(Lanes(store.columns, store.selection)).part(expression).at(at_ms))
+
+
+def elements_of(value: Value) -> tuple[Element, ...]:
+    """The elements of a part's value, in the order of their labels."""
+    if not isinstance(value, Vector):
+        return (Element((), value),)
+    present = np.flatnonzero(value.present)
+    elements = [
+        Element(value.domain.labels(element), number)
+        for element, number in zip(present.tolist(), value.values[present].tolist(), strict=True)
+    ]
+    return tuple(sorted(elements, key=lambda element: element.labels))
