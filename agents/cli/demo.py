@@ -36,7 +36,7 @@ LIVE_INTERVAL_MS = 5_000
 LEAD_MS = 2_000
 SLOWDOWN = 10.0
 
-say = Console(stderr=True, highlight=False)
+say = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 # Driftline runs from its checkout or its image: the examples stand beside the packages in both.

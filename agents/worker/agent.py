@@ -7,7 +7,7 @@ that goes wrong is our bug and ends the process, which comes back from the log.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
 from typing import Protocol
 
 import faust
@@ -97,8 +97,9 @@ class SamplesAgent:
                 self._last_record_at.pop(lost, None)
             started = time.monotonic()
             for gained in sorted(numbers - set(self._partitions)):
-                partition = self._create_partition(gained)
+                partition, known = self._create_partition(gained), len(self._versions)
                 await recover(self._settings, partition, self.table)
+                self._define(partition, self._versions[known:])  # orders that came meanwhile
                 self._partitions[gained] = partition
                 self._snapshots[gained] = (0, time.monotonic())
             self._metrics.recovery_seconds.set(time.monotonic() - started)
@@ -113,10 +114,13 @@ class SamplesAgent:
             create_meter=lambda: Meter(settings.step, settings.evaluation_delay, settings.worker.max_series),
             create_judge=lambda: Judge(settings.step),
         )
-        for version in self._versions:
-            if partition_of(version.service, self.partition_count) == number:
-                partition.define(version)
+        self._define(partition, self._versions)
         return partition
+
+    def _define(self, partition: Partition, versions: Iterable[BudgetVersion]) -> None:
+        for version in versions:
+            if partition_of(version.service, self.partition_count) == partition.number:
+                partition.define(version)
 
     async def consume(self, stream: StreamT[bytes]) -> None:
         """The agent: one record after the other until the process ends."""
@@ -234,7 +238,7 @@ class SamplesAgent:
 
 
 def create_app(settings: Settings, agent: SamplesAgent) -> faust.App:
-    """The Faust application around the agent; FACTS for each setting stand in `docs/architecture.md`."""
+    """The Faust application around the agent; the reason for each setting stands in `docs/architecture.md`."""
     session_seconds = settings.worker.session_timeout / 1000
     app = faust.App(
         settings.topic("worker"),

@@ -13,6 +13,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from agents.kafka.clients import close_producer
 from agents.kafka.codecs import encode_alert
 from agents.kafka.topics import ALERT_STATE, ALERTS, INDICATORS
 from agents.settings import Settings
@@ -150,10 +151,10 @@ class Publisher:
             try:
                 if self._producer is not None:
                     stale, self._producer = self._producer, None
-                    await asyncio.wait_for(stale.stop(), timeout=5)
+                    await close_producer(stale)
                 for message in again:
                     self._unacked.append((message, await self._hand_over(message)))
-            except (KafkaError, TimeoutError) as retry_error:
+            except KafkaError as retry_error:
                 log.warning("Kafka is away", error=repr(retry_error))
                 await asyncio.sleep(RETRY_SECONDS)
             else:

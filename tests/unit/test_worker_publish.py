@@ -60,6 +60,9 @@ class FakeProducer:
         if self.kafka.down:
             raise KafkaConnectionError("nobody there")
 
+    async def flush(self) -> None:
+        pass
+
     async def stop(self) -> None:
         pass
 
