@@ -2,9 +2,31 @@
 
 import logging
 import sys
+import time
 from typing import Literal
 
 import structlog
+
+REPEAT_SECONDS = 10.0
+
+
+class _Repeats(logging.Filter):
+    """Lets the same message through once in a while: a client whose broker is away repeats itself many times a second.
+
+    Messages are the same when their source line is, whatever their arguments.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next_at: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now = time.monotonic()
+        place = (record.pathname, record.lineno)
+        if now < self._next_at.get(place, 0.0):
+            return False
+        self._next_at[place] = now + REPEAT_SECONDS
+        return True
 
 
 def configure_logs(log_format: Literal["console", "json"], role: str) -> None:
@@ -25,6 +47,8 @@ def configure_logs(log_format: Literal["console", "json"], role: str) -> None:
     )
     structlog.contextvars.bind_contextvars(role=role)
     # Libraries (Faust, aiokafka, SQLAlchemy) log through the standard library: warnings and worse are shown.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_Repeats())
     logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format=f"%(asctime)s {role} %(name)s %(levelname)s %(message)s"
+        level=logging.WARNING, handlers=[handler], format=f"%(asctime)s {role} %(name)s %(levelname)s %(message)s"
     )

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from agents.ingest.lane import Lane, Part, Record, Ticket
+from agents.kafka.clients import close_producer
 from agents.kafka.partitions import partition_of
 from agents.metrics import IngestMetrics
 
@@ -25,7 +26,6 @@ TOPIC_SECONDS = 3.0
 DELIVERY_SECONDS = 10.0
 RETRY_SECONDS = 0.5
 TICK_SECONDS = 1.0
-STOP_SECONDS = 2.0
 _MOST_CANCELS = 100
 
 
@@ -126,7 +126,7 @@ class SampleLog:
             log.warning("samples cannot be written, connecting again", error=repr(errors.exceptions[0]))
         finally:
             self._fail(self.problem or "ingest is stopping")
-            closing = asyncio.create_task(_close(producer))
+            closing = asyncio.create_task(close_producer(producer))
             self.closing.add(closing)
             closing.add_done_callback(self.closing.discard)
 
@@ -162,25 +162,3 @@ class SampleLog:
         for lane in self._lanes:
             lane.fail(problem)
         self._lanes = []
-
-
-async def _close(producer: AIOKafkaProducer) -> None:
-    """Close a producer that may be stuck: what it still holds is given up.
-
-    `stop` waits for acknowledgements that may never come, and aiokafka has no other way (pyproject.toml pins it).
-    """
-    try:
-        await asyncio.wait_for(producer.flush(), STOP_SECONDS)
-        await asyncio.wait_for(producer.stop(), STOP_SECONDS)
-    except (KafkaError, TimeoutError):
-        producer._closed = True  # noqa: SLF001
-        task = producer._sender.sender_task  # noqa: SLF001
-        if task is not None:
-            task.cancel()
-        await producer.client.close()
-        attempts = 0
-        # Cancelled, it waits for its requests under way, one for each broker; cancelled again, it ends the one at hand.
-        while task is not None and not task.done() and attempts < _MOST_CANCELS:
-            attempts += 1
-            task.cancel()
-            await asyncio.wait({task}, timeout=0.1)

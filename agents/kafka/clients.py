@@ -7,8 +7,11 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
 
 from agents.settings import KafkaSettings
+
+STOP_SECONDS = 2.0
 
 
 class _Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
@@ -43,6 +46,22 @@ def create_producer(kafka: KafkaSettings, client_id: str, *, linger_ms: int = 5)
         max_request_size=8 << 20,
         request_timeout_ms=10_000,
     )
+
+
+async def close_producer(producer: AIOKafkaProducer) -> None:
+    """Close a producer that may be stuck: what it still holds is given up.
+
+    `stop` waits for acknowledgements that may never come, and aiokafka has no other way (pyproject.toml pins it).
+    """
+    try:
+        await asyncio.wait_for(producer.flush(), STOP_SECONDS)
+        await asyncio.wait_for(producer.stop(), STOP_SECONDS)
+    except (KafkaError, TimeoutError):
+        producer._closed = True  # noqa: SLF001
+        task = producer._sender.sender_task  # noqa: SLF001
+        if task is not None:
+            task.cancel()
+        await producer.client.close()
 
 
 def create_consumer(kafka: KafkaSettings, client_id: str, group: str | None = None) -> AIOKafkaConsumer:

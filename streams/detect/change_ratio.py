@@ -1,4 +1,4 @@
-"""Method 1: how far a value is from its baseline, relative to the baseline. The guide's "percentage change"."""
+"""Method 1: how far a value is from its baseline, relative to the baseline."""
 
 from streams.detect.reading import Reading
 

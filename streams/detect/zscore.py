@@ -1,4 +1,4 @@
-"""Method 2: how many usual standard deviations a value is off. The guide's "> 2 standard deviations".
+"""Method 2: how many usual standard deviations a value is off; two are suspicious.
 
 Alone it is no alarm: of 5-minute windows in steady noise one in forty is beyond two deviations. It votes beside
 `confidence.py`, which knows how often it looks.

@@ -184,7 +184,7 @@ async def _settle(
 
 
 def assert_nothing_lost(outcome: Outcome) -> None:
-    """The promise of CONTRACT 4, as far as one run can show it."""
+    """The promise to subscribers, as far as one run can show it."""
     assert outcome.restarts >= len(outcome.killed)
     assert outcome.acknowledged > 1000
     assert outcome.lost == 0
