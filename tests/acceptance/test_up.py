@@ -7,7 +7,7 @@ import re
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,11 @@ class Up:
 
     def role(self, name: str) -> psutil.Process | None:
         """The running child of this name."""
-        children = psutil.Process(self.process.pid).children()
-        return next((child for child in children if name in child.cmdline()), None)
+        for child in psutil.Process(self.process.pid).children():
+            with suppress(psutil.ZombieProcess, psutil.NoSuchProcess):
+                if name in child.cmdline():
+                    return child
+        return None
 
     def kill(self, name: str) -> int:
         """`kill -9` of the child of this name; the id that it had."""
