@@ -54,6 +54,15 @@ class Columns:
         self._times: Times = np.zeros(0, np.int32)
         self._space = Space()
 
+    @property
+    def slot_count(self) -> int:
+        """How many slots there have ever been."""
+        return self._space.size
+
+    def capacity_of(self, row: int) -> int:
+        """How many slots a ring has."""
+        return int(self._capacity[row])
+
     def add_row(self) -> int:
         """A row for a new series."""
         row = self.size

@@ -25,9 +25,10 @@ class SeriesIndex:
         self._table = RowTable()
         self._pair_numbers: dict[tuple[str, str], int] = {}
         self._pairs: list[tuple[str, str]] = []
+        self._encoded: list[bytes] = []  # each pair as it stands in a label section
         self._names: dict[str, str] = {}
         self._labels = array("i")  # pair numbers of all rows, one row after the other
-        self._ends = array("q")  # where each row's end
+        self._ends = array("i")  # where each row's end
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -38,7 +39,10 @@ class SeriesIndex:
 
     def find_labels(self, blob: bytes, labels: Labels) -> int:
         """The row of labels whose section is not known yet, -1 if there is none; its section is known from here on."""
-        canonical = encode_labels(dict(labels))
+        numbers = [self._pair_numbers.get(pair, -1) for pair in labels]
+        if -1 in numbers:
+            return -1
+        canonical = self._section_of(numbers)
         row = self._table.get(hash_one(canonical))
         if row >= 0 and blob != canonical and len(self._table) < _WRITINGS_A_SERIES * len(self) + 1000:
             self._table.add(hash_one(blob), row)
@@ -47,9 +51,10 @@ class SeriesIndex:
     def add(self, blob: bytes, labels: Labels) -> int:
         """The row of a series that is new: neither its section nor its labels are known."""
         row = len(self)
-        self._labels.extend([self._number_of(name, value) for name, value in labels])
+        numbers = [self._number_of(name, value) for name, value in labels]
+        self._labels.extend(numbers)
         self._ends.append(len(self._labels))
-        canonical = encode_labels(dict(labels))
+        canonical = self._section_of(numbers)
         self._table.add(hash_one(canonical), row)
         if blob != canonical:
             self._table.add(hash_one(blob), row)
@@ -67,18 +72,19 @@ class SeriesIndex:
         if number is None:
             return np.zeros(0, np.int32)
         places = np.flatnonzero(np.frombuffer(self._labels, np.int32) == number)
-        return np.searchsorted(np.frombuffer(self._ends, np.int64), places, side="right").astype(np.int32)
+        return np.searchsorted(np.frombuffer(self._ends, np.int32), places, side="right").astype(np.int32)
 
     def compact(self, keep: Mask, renumbered: Rows) -> None:
         """Let the rows go that are not kept; `renumbered[row]` is the new number, -1 for those."""
-        ends = np.frombuffer(self._ends, np.int64)
+        ends = np.frombuffer(self._ends, np.int32)
         counts = np.diff(ends, prepend=0)
         labels = np.frombuffer(self._labels, np.int32)[np.repeat(keep, counts)]
         used = np.unique(labels)
         pairs = [self._pairs[number] for number in used.tolist()]
         self._labels = array("i", np.searchsorted(used, labels).astype(np.int32).tobytes())
-        self._ends = array("q", np.cumsum(counts[keep]).tobytes())
+        self._ends = array("i", np.cumsum(counts[keep]).astype(np.int32).tobytes())
         self._pairs = pairs
+        self._encoded = [self._encoded[number] for number in used.tolist()]
         self._pair_numbers = {pair: number for number, pair in enumerate(pairs)}
         self._names = {name: name for name, _ in pairs}
         self._table.rebuild(renumbered)
@@ -89,4 +95,9 @@ class SeriesIndex:
             pair = (self._names.setdefault(name, name), value)
             number = self._pair_numbers[pair] = len(self._pairs)
             self._pairs.append(pair)
+            self._encoded.append(encode_labels(dict([pair])))
         return number
+
+    def _section_of(self, numbers: list[int]) -> bytes:
+        """The section as Prometheus writes it: names in order, no empty values."""
+        return b"".join([self._encoded[number] for number in numbers])
