@@ -23,10 +23,7 @@ def load_budgets(text: str, filename: str, *, step_ms: int) -> list[ServiceBudge
     Raises:
         BudgetError: every mistake of the file.
     """
-    try:
-        root = _read(text, filename)
-    except DocumentError as error:
-        raise BudgetError([Mistake(filename, error.line, "", str(error))]) from error
+    root = read_document(text, filename)
     mistakes = Mistakes(filename)
     budgets = []
     for service, places in find_services(root, mistakes).items():
@@ -36,10 +33,19 @@ def load_budgets(text: str, filename: str, *, step_ms: int) -> list[ServiceBudge
     return budgets
 
 
-def _read(text: str, filename: str) -> Node:
-    """The tree of a file: JSON or YAML by its ending, by its first sign where that does not tell."""
+def read_document(text: str, filename: str) -> Node:
+    """The tree of a file: JSON or YAML by its ending, by its first sign where that does not tell.
+
+    Raises:
+        BudgetError: neither of the two.
+    """
     text = text.removeprefix("\ufeff")
     ending = filename.lower().rpartition(".")[2]
     if ending == "json" or (ending not in {"yaml", "yml"} and text.lstrip().startswith("{")):
-        return read_json(text)
-    return read_yaml(text)
+        reader = read_json
+    else:
+        reader = read_yaml
+    try:
+        return reader(text)
+    except DocumentError as error:
+        raise BudgetError([Mistake(filename, error.line, "", str(error))]) from error
