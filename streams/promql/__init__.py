@@ -1,5 +1,7 @@
 """PromQL over columns, with Prometheus' own numbers.
 
-Read `expression.py` (nodes), `parse.py` (text -> nodes, what is refused), `functions.py` (what is supported), then
-`plan.py` (nodes -> what is computed at a step) and a file for each family of functions.
+Read `expression.py` (nodes), `parse.py` (text -> nodes, what is refused), `functions.py` (what is supported), then the
+way of a step: `lanes.py` (windows that selectors share), `vector.py` (values over elements that stay), `plan.py` (from
+nodes to what is computed), `indicator.py` (a result as points). A file for each family of functions: `rate.py`,
+`over_time.py`, `aggregate.py`, `histogram.py`, `arithmetic.py`, `matching.py`, `elementwise.py`.
 """
