@@ -20,13 +20,14 @@ import pytest
 from agents.budget_files import BudgetPublisher
 from agents.kafka.admin import create_topics
 from agents.kafka.partitions import partition_of
-from agents.settings import Settings, load_settings
+from agents.settings import KafkaSettings, Settings, load_settings
 from agents.stack import free_port
 from agents.supervisor import Child, driftline_command, wait_ready
 from budgets.event import decode_event, parse_time
 from tests.faults.load import Sender, budgets_of, service_names
 from tests.faults.oracle import Events, expected_events, last_step, published_events
 from tests.faults.stored import stored_samples
+from tests.servers.embedded import EmbeddedBroker
 from tests.servers.kafka import KafkaCluster, run_kafka
 from tests.servers.waiting import until
 from tests.servers.webhook_sink import WebhookSink
@@ -43,14 +44,15 @@ KILLED_ROLES = ("ingest", "worker", "notifier", "web")
 
 @dataclass
 class Cluster:
-    """Roles as child processes on a Kafka: two workers, two ingests, one notifier, one web."""
+    """Roles as child processes on a Kafka: some workers, two ingests, one notifier, one web."""
 
     settings: Settings
     children: dict[str, Child] = field(default_factory=dict)
     ingest_urls: list[str] = field(default_factory=list)
 
-    async def start(self, environ: dict[str, str]) -> None:
-        for name in ("worker-0", "worker-1", "notifier-0", "web-0", "ingest-0", "ingest-1"):
+    async def start(self, environ: dict[str, str], workers: int) -> None:
+        others = ("notifier-0", "web-0", "ingest-0", "ingest-1")
+        for name in (*(f"worker-{number}" for number in range(workers)), *others):
             role = name.partition("-")[0]
             listen = f"127.0.0.1:{free_port()}"
             variables = {**os.environ, **environ, f"DRIFTLINE_{role.upper()}__LISTEN": listen}
@@ -61,14 +63,18 @@ class Cluster:
             await child.start()
         await wait_ready(list(self.children.values()), 60)
 
-    def kill(self, role: str, rng: random.Random) -> str:
-        """`kill -9` one of the role's processes that runs now; its keeper starts it again."""
-        running = [
+    def running(self, role: str) -> list[Child]:
+        """The role's processes that run now."""
+        return [
             child
             for name, child in self.children.items()
             if name.startswith(role) and child.process is not None and child.process.returncode is None
         ]
-        child = rng.choice(running)
+
+    async def kill(self, role: str, rng: random.Random) -> str:
+        """`kill -9` one of the role's processes; its keeper starts it again."""
+        await until(lambda: bool(self.running(role)), 30, f"{role} runs again")
+        child = rng.choice(self.running(role))
         assert child.process is not None
         child.process.send_signal(signal.SIGKILL)
         return child.name
@@ -96,7 +102,7 @@ class Outcome:
         return {event.id for event in self.expected.values() if event.transition != "pending"}
 
 
-def _environ(bootstrap: str, prefix: str, directory: str, sink_url: str) -> dict[str, str]:
+def _environ(kafka: KafkaSettings, directory: str, sink_url: str) -> dict[str, str]:
     receiver = {
         "name": "sink",
         "type": "webhook",
@@ -105,8 +111,9 @@ def _environ(bootstrap: str, prefix: str, directory: str, sink_url: str) -> dict
         "severities": ["info", "warning", "critical"],
     }
     return {
-        "DRIFTLINE_KAFKA__BOOTSTRAP": bootstrap,
-        "DRIFTLINE_KAFKA__TOPIC_PREFIX": prefix,
+        "DRIFTLINE_KAFKA__BOOTSTRAP": kafka.bootstrap,
+        "DRIFTLINE_KAFKA__LOG_ID": kafka.log_id,
+        "DRIFTLINE_KAFKA__TOPIC_PREFIX": kafka.topic_prefix,
         "DRIFTLINE_KAFKA__PARTITIONS": str(PARTITIONS),
         "DRIFTLINE_STEP": f"{STEP_MS}ms",
         "DRIFTLINE_EVALUATION_DELAY": "2s",
@@ -117,7 +124,7 @@ def _environ(bootstrap: str, prefix: str, directory: str, sink_url: str) -> dict
     }
 
 
-async def run_kills(bootstrap: str, prefix: str, kills_per_role: int, seed: int) -> Outcome:
+async def run_kills(kafka: KafkaSettings, workers: int, kills_per_role: int, seed: int) -> Outcome:
     """Load, kills, quiet, and the comparison with the oracle."""
     rng = random.Random(seed)
     sink = WebhookSink()
@@ -125,21 +132,21 @@ async def run_kills(bootstrap: str, prefix: str, kills_per_role: int, seed: int)
     with tempfile.TemporaryDirectory(prefix="driftline-kills-") as directory:
         budget_file = Path(directory) / "budgets.json"
         budget_file.write_text(budgets_of(SERVICES), encoding="utf-8")
-        environ = _environ(bootstrap, prefix, directory, sink.url)
+        environ = _environ(kafka, directory, sink.url)
         settings = load_settings(environ=environ)
         await create_topics(settings)
         publisher = BudgetPublisher(settings, [budget_file])
         await publisher.start()
         await publisher.stop()
         cluster = Cluster(settings)
-        await cluster.start(environ)
+        await cluster.start(environ, workers)
         sender, stop = Sender(cluster.ingest_urls, SERVICES), asyncio.Event()
         sending = asyncio.create_task(sender.run(stop))
         try:
             await until(lambda: len(sink.deliveries) >= SERVICES, 60, "alerts come and go before the first kill")
             killed = []
             for role in rng.sample(KILLED_ROLES * kills_per_role, kills_per_role * len(KILLED_ROLES)):
-                killed.append(cluster.kill(role, rng))
+                killed.append(await cluster.kill(role, rng))
                 await asyncio.sleep(rng.uniform(*SETTLE_SECONDS))
             stop.set()
             await sending
@@ -197,7 +204,15 @@ def assert_nothing_lost(outcome: Outcome) -> None:
 async def test_killing_every_role_twice_loses_and_invents_nothing(
     apache_kafka: KafkaCluster, topic_prefix: str
 ) -> None:
-    assert_nothing_lost(await run_kills(apache_kafka.bootstrap, topic_prefix, kills_per_role=2, seed=1))
+    kafka = KafkaSettings(bootstrap=apache_kafka.bootstrap, topic_prefix=topic_prefix)
+    assert_nothing_lost(await run_kills(kafka, workers=2, kills_per_role=2, seed=1))
+
+
+async def test_killing_every_role_on_the_embedded_broker_loses_and_invents_nothing(
+    embedded_broker: EmbeddedBroker,
+) -> None:
+    # Its groups have one member each.
+    assert_nothing_lost(await run_kills(embedded_broker.kafka, workers=1, kills_per_role=1, seed=2))
 
 
 def main() -> None:
@@ -206,8 +221,9 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20, help="kills of each role")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    with run_kafka() as kafka:
-        outcome = asyncio.run(run_kills(kafka.bootstrap, f"kills-{options.seed}.", options.kills, options.seed))
+    with run_kafka() as cluster:
+        kafka = KafkaSettings(bootstrap=cluster.bootstrap)
+        outcome = asyncio.run(run_kills(kafka, 2, options.kills, options.seed))
     expected, published = set(outcome.expected), set(outcome.published)
     figures = {
         "kills": len(outcome.killed),
