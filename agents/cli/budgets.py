@@ -1,4 +1,4 @@
-"""`driftline budgets check|show|schema`: budget files without a running Driftline."""
+"""`driftline budgets check|show|schema|test|convert`: budget files without a running Driftline."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,12 +9,18 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.budget_files import load_budget_paths
-from agents.cli.output import ExitCode, Output, console, fail, print_json
+from agents.cli.budget_tests import TestOutput, print_results, read_text, run_file, verdict_of
+from agents.cli.output import ExitCode, Output, console, fail, people, print_json
 from agents.settings import SettingsError, parse_duration_ms
+from budgets.rule_file.convert import convert_rules
+from budgets.rule_file.load import load_rules
+from budgets.spec.errors import BudgetError
 from budgets.spec.model import IndicatorSpec, ServiceBudget
 from budgets.spec.schema import budget_file_schema
 
-app = typer.Typer(no_args_is_help=True, help="Check budget files, and show what they come to.")
+app = typer.Typer(
+    no_args_is_help=True, help="Check and test budget files, show what they come to, make them from rules."
+)
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Budget files or directories of them.")]
 Step = Annotated[
@@ -103,3 +109,42 @@ def show(
 def schema() -> None:
     """Print the JSON Schema of budget files, for editors."""
     print_json(budget_file_schema())
+
+
+@app.command("test")
+def run_tests(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Test files in promtool's format.")],
+    output: Annotated[TestOutput, typer.Option(help="How to print it.")] = TestOutput.TABLE,
+) -> None:
+    """Run unit tests of budgets and expressions: exit 0 all pass, 1 one fails, 2 wrong file, 3 not all evaluated."""
+    results = []
+    problems = []
+    for file in files:
+        try:
+            results.append(run_file(file))
+        except (BudgetError, SettingsError) as error:
+            problems.append(str(error))
+    if problems:
+        fail("\n".join(problems), ExitCode.USAGE)
+    print_results(results, output)
+    raise typer.Exit(verdict_of(results))
+
+
+@app.command()
+def convert(
+    files: Annotated[list[Path], typer.Argument(metavar="RULES…", help="Prometheus rule files.")],
+    service: Annotated[str | None, typer.Option(help="Service of the rules that name none.")] = None,
+) -> None:
+    """Make a budget file of alerting rules, on stdout; what cannot be taken is on stderr. Exit 3: nothing can."""
+    try:
+        rules = [rule for file in files for rule in load_rules(read_text(file), str(file))]
+    except (BudgetError, SettingsError) as error:
+        fail(str(error), ExitCode.USAGE)
+    conversion = convert_rules(rules, service)
+    for remark in conversion.remarks:
+        what = "look at it: " if remark.was_taken else "not taken: "
+        people.print(what + str(remark), style="yellow", markup=False)
+    people.print(f"{conversion.taken} of {len(rules)} rules became {conversion.indicators} indicators", markup=False)
+    if not conversion.taken:
+        raise typer.Exit(ExitCode.INCONCLUSIVE)
+    typer.echo(conversion.text, nl=False)

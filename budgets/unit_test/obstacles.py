@@ -8,15 +8,12 @@ from streams.promql.histogram_notation import HistogramSample
 from streams.promql.parse import PromqlError
 from streams.series.matchers import matches_all
 
-# What alerting rules make of themselves.
-_ALERT_SERIES = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
-
 
 class Obstacles:
     """Those of one group."""
 
     def __init__(self, group: Group, recorded: Collection[str]) -> None:
-        self._recorded = sorted({*recorded, *(_ALERT_SERIES if recorded else ())})
+        self._recorded = sorted(recorded)
         self._histograms = [
             series.labels
             for series in group.series

@@ -38,7 +38,7 @@ def run_tests(tests: TestFile, budgets: Sequence[ServiceBudget], recorded: Colle
     """Every case of a file with what became of it, group by group.
 
     Args:
-        recorded: names of the series that the file's rule files would record; they are not computed here.
+        recorded: names of the series that the file's rule files would write; they are not computed here.
 
     Raises:
         BudgetError: a case asks for a service or an indicator that the budgets do not have.
