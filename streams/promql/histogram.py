@@ -149,7 +149,7 @@ class Buckets(Follower):
         if not order.size:
             return Vector(self.histograms, values, present)
         owners = groups[order]
-        starts = np.flatnonzero(np.diff(owners, prepend=-1))
+        starts = np.concatenate(([0], np.flatnonzero(owners[1:] != owners[:-1]) + 1))
         counts = vector.values[order].tolist()
         bounds = [self._bounds[element] for element in order.tolist()]
         cuts = [*starts.tolist(), len(counts)]

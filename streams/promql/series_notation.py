@@ -173,5 +173,5 @@ def _expand_histogram(match: re.Match[str], room: int) -> list[SeriesValue]:
         by = parse_histogram(match["by"]) if match["by"] else None
     except ValueError as error:
         raise NotationError(str(error)) from None
-    sign = -1 if match["sign"] == "-" else 1
-    return [HistogramSample(start, by, sign * index) for index in range(_count(match["times"], 1, room))]
+    step = 0 if by is None else -1 if match["sign"] == "-" else 1
+    return [HistogramSample(start, by, step * index) for index in range(_count(match["times"], 1, room))]

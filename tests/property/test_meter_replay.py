@@ -106,10 +106,10 @@ def _slow_growth(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("arrange", [_small_parts, _eager_renumbering, _moving_epoch, _slow_growth])
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_how_series_are_stored_changes_nothing(arrange: Callable[[pytest.MonkeyPatch], None], seed: int) -> None:
-    writes = tell(Random(seed), minutes=20, targets=3)
+    writes = tell(Random(seed), minutes=16, targets=3)
     expected = play(create_meter(), writes)
     with pytest.MonkeyPatch.context() as patch:
         arrange(patch)

@@ -4,7 +4,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.series.columns import OLDEST, Columns
@@ -56,6 +56,7 @@ def test_a_ring_grows_until_the_window_fits_however_odd_the_beginning() -> None:
     assert int(span.last[0] - span.first[0] + 1) == sum(time > times[-1] - KEEP_MS for time in times)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 40_000), min_size=1, max_size=80), st.integers(0, 60_000))
 def test_a_window_holds_what_lies_in_it_at_every_step(gaps: list[int], range_ms: int) -> None:
     columns = Columns()
@@ -112,7 +113,8 @@ def test_compaction_gives_rings_back_and_keeps_the_others() -> None:
     assert columns.slot_count == taken
 
 
-@given(st.lists(st.tuples(st.sampled_from((2, 4, 24, 320)), st.integers(1, 200)), max_size=30), st.integers(0, 1000))
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from((2, 4, 24, 320)), st.integers(1, 200)), max_size=20), st.integers(0, 1000))
 def test_space_is_never_given_twice(asked: list[tuple[int, int]], seed: int) -> None:
     random, space = Random(seed), Space()
     held: list[tuple[int, list[int]]] = []
@@ -126,6 +128,7 @@ def test_space_is_never_given_twice(asked: list[tuple[int, int]], seed: int) -> 
         assert not slots or max(slots) < space.size
 
 
+@settings(deadline=None)
 @given(st.sets(st.binary(max_size=8), max_size=300))
 def test_a_table_finds_what_was_added_and_nothing_else(keys: set[bytes]) -> None:
     known = sorted(keys)

@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.promql.aggregate import sum_groups
@@ -68,6 +68,7 @@ def test_one_group_does_not_spoil_another() -> None:
     assert ask("sum by (a) (g)", series) == {"a=1": None, "a=2": 0.1 + 0.2}
 
 
+@settings(deadline=None)
 @given(
     values=st.lists(st.floats(allow_nan=False, allow_infinity=False, width=64, max_value=1e280, min_value=-1e280)),
     seed=st.integers(0, 1000),
@@ -81,6 +82,16 @@ def test_sums_are_exact_and_do_not_depend_on_the_order(values: list[float], seed
     for group in range(3):
         exact = sum((Fraction(value) for value in values[group::3]), Fraction(0))
         assert found[group] == pytest.approx(float(exact), rel=1e-15, abs=0.0)
+
+
+@pytest.mark.parametrize("count", [1, 127, 128, 129, 300])
+def test_few_values_and_many_are_summed_alike(count: int) -> None:
+    random = Random(count)
+    values = np.array([random.uniform(-1, 1) * 10 ** random.randrange(-9, 9) for _ in range(count)])
+    groups = np.array([random.randrange(4) for _ in range(count)], np.intp)
+    expected = [math.fsum(values[groups == group].tolist()) for group in range(4)]
+    assert sum_groups(values, groups, 4) == pytest.approx(expected, rel=1e-15, abs=0.0)
+    assert sum_groups(values, np.zeros(count, np.intp), 1) == pytest.approx([math.fsum(values)], rel=1e-15, abs=0.0)
 
 
 def test_a_sum_of_very_many_is_as_exact() -> None:
