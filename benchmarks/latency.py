@@ -10,12 +10,9 @@ seconds. A step T could close at T + evaluation_delay; an event has arrived when
 import argparse
 import asyncio
 import json
-import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -27,13 +24,12 @@ from agents.kafka.clients import create_consumer, find_partitions
 from agents.kafka.codecs import decode_alert
 from agents.kafka.topics import ALERTS
 from agents.settings import Settings, load_settings
-from agents.stack import free_port
-from agents.supervisor import Child, driftline_command, wait_ready
 from budgets.event import parse_time
 from budgets.spec.load import load_budgets
 from streams.wire.encode import encode_write_request
 from tests.servers.ingest import declare_now, run_ingest
 from tests.servers.kafka import run_kafka
+from tests.servers.roles import run_role
 
 STEP_MS = 5_000
 SCRAPE_SECONDS = 5.0
@@ -109,22 +105,9 @@ class Arrivals:
             await consumer.stop()
 
 
-@asynccontextmanager
-async def _worker(environ: dict[str, str]) -> AsyncIterator[None]:
-    listen = f"127.0.0.1:{free_port()}"
-    variables = {**os.environ, **environ, "DRIFTLINE_WORKER__LISTEN": listen}
-    child = Child("worker", driftline_command("worker"), variables, f"http://{listen}/-/ready")
-    await child.start()
-    try:
-        await wait_ready([child], 60)
-        yield
-    finally:
-        await child.stop()
-
-
 async def _measure(settings: Settings, environ: dict[str, str], url: str, services: int, seconds: float) -> int:
     load, arrivals = Load(url), Arrivals(settings)
-    async with _worker(environ), aiohttp.ClientSession(headers=HEADERS) as session:
+    async with run_role("worker", environ), aiohttp.ClientSession(headers=HEADERS) as session:
         tasks = [asyncio.create_task(load.send(session, number, services)) for number in range(services)]
         await asyncio.sleep(WARM_UP_SECONDS)
         load.samples = 0

@@ -37,7 +37,8 @@ async def run_worker(settings: Settings) -> None:
     agent = SamplesAgent(settings, publisher, metrics)
     orders = OrderReader(settings, agent.on_order, OrdersMetrics(registry))
     probes = web.Application()
-    add_probes(probes, registry, agent.not_ready)
+    # Without records there is nothing to publish: that Kafka is away shows in the orders first.
+    add_probes(probes, registry, lambda: agent.not_ready() or orders.problem)
     server = await start_server(probes, settings.worker.listen)
     try:
         await publisher.start()
