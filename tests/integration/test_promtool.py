@@ -60,7 +60,7 @@ def case(expr: str, eval_time: str, samples: dict[str, str]) -> str:
 
 def verdicts(path: Path) -> tuple[int, int]:
     """Exit codes of both."""
-    command = [find_program("promtool"), "test", "rules", path]
+    command: list[str | Path] = [find_program("promtool"), "test", "rules", path]
     theirs = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     ours = CliRunner().invoke(app, ["test", str(path)])
     # What pytest shows when they differ.
