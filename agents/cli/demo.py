@@ -155,6 +155,8 @@ def demo(
     configure_logs("console", "demo")
     with tempfile.TemporaryDirectory(prefix="driftline-demo-") as temporary:
         directory = data_dir or Path(temporary)
+        if (directory / "log").exists():
+            fail(f"--data-dir {directory} has a history already: the demonstration needs a new one", ExitCode.USAGE)
         overrides = overrides_of(
             data_dir=directory, kafka=None, ingest_listen=ingest_listen, web_listen=web_listen, step=None
         )

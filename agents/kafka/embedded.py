@@ -3,6 +3,9 @@
 `driftline up` starts it when no Kafka is given. Topics and records of the last run are back before anybody learns
 the address. `broker.json` in the data directory: `{"bootstrap": "127.0.0.1:…", "log_id": "…"}`; offsets hold for one
 `log_id` only.
+
+SIGTERM loses nothing. `kill -9` of this process loses what was written in about the last tenth of a second; whoever
+needs more uses a cluster.
 """
 
 import asyncio

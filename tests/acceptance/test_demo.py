@@ -63,3 +63,11 @@ async def test_it_ends_cleanly_while_it_starts(tmp_path: Path) -> None:
     _, rest = await asyncio.wait_for(demo.communicate(), 15)
     assert demo.returncode == 0
     assert b"Traceback" not in said + rest
+
+
+async def test_a_directory_with_a_history_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    demo = await start_demo(tmp_path)
+    _, said = await asyncio.wait_for(demo.communicate(), 60)
+    assert demo.returncode == 2
+    assert b"needs a new one" in said
