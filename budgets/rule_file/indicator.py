@@ -10,8 +10,11 @@ from budgets.rule_file.model import Remark, Rule
 from budgets.rule_file.names import unit_of
 from budgets.rule_file.write import Keys
 from budgets.spec.values import format_duration
+from streams.promql.expression import Binary, Expression, walk
+from streams.promql.functions import COMPARISONS
 
 Level = Literal["warning", "critical"]
+_FILTERS = COMPARISONS | {"and", "unless"}
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 # Text that Prometheus fills in when the alert fires.
@@ -56,6 +59,11 @@ class Indicator:
         if not thresholds.has_own_critical:
             at = thresholds.limit * thresholds.critical
             text = f"no critical alert about the same value: critical at {at:g} unless you change critical_threshold"
+            remarks.append(self._remark(text))
+        if any(_may_remove(node) for node in walk(self.condition.expression)):
+            text = (
+                "its value is filtered: where the filter leaves nothing there is no data, which is an alert of its own"
+            )
             remarks.append(self._remark(text))
         entries: dict[str, object] = {
             "expr": self.condition.expr,
@@ -116,3 +124,7 @@ class Indicator:
             remarks.append(self._remark(f"left out labels that are templates or differ between levels: {names}"))
         kept = {name: value for name, value in kept.items() if name not in left_out}
         return {"labels": kept} if kept else {}
+
+
+def _may_remove(node: Expression) -> bool:
+    return isinstance(node, Binary) and node.operator in _FILTERS and not node.as_bool
