@@ -4,6 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 
+def one_line(text: str) -> str:
+    r"""A text as one printable line, whatever a name may hold.
+
+    >>> one_line("a\nb  \x1bc")
+    'a b \ufffdc'
+    """
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in " ".join(text.split()))
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule.
@@ -33,8 +42,7 @@ class Remark:
     was_taken: bool = False
 
     def __str__(self) -> str:
-        # One line, whatever a name may hold.
-        return " ".join(f"{self.rule.filename}:{self.rule.line}: {self.rule.name}: {self.text}".split())
+        return one_line(f"{self.rule.filename}:{self.rule.line}: {self.rule.name}: {self.text}")
 
 
 class NotTakenError(Exception):

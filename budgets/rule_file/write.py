@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from budgets.rule_file.model import Remark
+from budgets.rule_file.model import Remark, one_line
 
 _NUMBER_LIKE = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _WIDTH = 110
@@ -42,8 +42,7 @@ _Dumper.add_representer(float, _number)
 
 
 def _comment(text: str) -> str:
-    """One line, whatever a name may hold."""
-    return "# " + " ".join(text.split())
+    return f"# {one_line(text)}"
 
 
 def _indent(text: str, spaces: int) -> str:
