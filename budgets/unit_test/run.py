@@ -30,6 +30,8 @@ from streams.series.labels import Labels, drop_name
 from streams.wire.errors import WireError
 
 _SHORTEST_STEP_MS, _LONGEST_STEP_MS = 1000, 300_000
+# Minutes of computing; a quarter of a year at the default step of an installation.
+_MOST_STEPS = 500_000
 _KIND = {ExpressionCase: "promql_expr_test", IndicatorCase: "indicator_test", AlertCase: "alert_test"}
 _ABSENT = "absent"
 
@@ -62,6 +64,8 @@ def _check_names(tests: TestFile, budgets: Sequence[ServiceBudget]) -> None:
         line, path = case.place.line, case.place.path
         if not _SHORTEST_STEP_MS <= tests.evaluation_interval_ms <= _LONGEST_STEP_MS:
             mistakes.add(1, "evaluation_interval", "it is the step here, expected 1s to 5m")
+        elif case.eval_time_ms > _MOST_STEPS * tests.evaluation_interval_ms:
+            mistakes.add(line, f"{path}.eval_time", f"more than {_MOST_STEPS} steps after the start")
         if case.service not in known:
             names = ", ".join(sorted(known)) or "none: the file names no budget_files"
             mistakes.add(line, f"{path}.service", f"no budget of {case.service!r}, there are {names}")

@@ -8,7 +8,8 @@ from agents.cli.budgets import app
 from budgets.rule_file.convert import convert_rules
 from budgets.rule_file.load import load_rules
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "budget-tests.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "budget-tests.md").read_text(encoding="utf-8")
 
 
 def examples() -> list[str]:
@@ -21,6 +22,13 @@ def test_the_test_of_the_page_passes(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["test", str(tmp_path / "test.yaml")])
     assert result.exit_code == 0, result.output
     assert result.stdout.endswith("5 passed, 0 failed, 0 not evaluated\n")
+
+
+def test_the_tests_of_the_shipped_budgets_pass() -> None:
+    files = sorted((ROOT / "examples" / "budget-tests").iterdir())
+    assert files
+    result = CliRunner().invoke(app, ["test", *(str(file) for file in files)])
+    assert result.exit_code == 0, result.output
 
 
 def test_the_rules_of_the_page_become_what_it_says() -> None:

@@ -253,6 +253,7 @@ tests:
             "evaluation_interval: 1h\ntests: [{alert_test: [{service: shop, exp_alerts: []}]}]",
             "evaluation_interval: it is the step here, expected 1s to 5m",
         ),
+        ("tests: [{alert_test: [{service: shop, eval_time: 900w, exp_alerts: []}]}]", "more than 500000 steps"),
         ("tests: [", "not YAML"),
         ("tests: []\ntests: []", "the key stands twice"),
     ],
