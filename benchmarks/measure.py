@@ -22,6 +22,7 @@ import numpy as np
 import psutil
 
 from budgets.spec.load import load_budgets
+from budgets.spec.model import ServiceBudget
 from budgets.spec.resolve import queries_of
 from streams.meter import Meter
 from streams.wire.frame import encode_sample
@@ -64,9 +65,8 @@ def blob_of(number: int, services: int, series: int) -> bytes:
     return encode_labels({**labels, "__name__": "http_request_duration_seconds_bucket", "le": bound})
 
 
-def requests_of(blobs: list[bytes], number: int) -> Iterator[bytes]:
+def requests_of(blobs: list[bytes], number: int, at_ms: int) -> Iterator[bytes]:
     """One sample of each series: counters that rise unevenly."""
-    at_ms = START_MS + number * STEP_MS
     for start in range(0, len(blobs), PER_REQUEST):
         frames = [
             blob + encode_sample(at_ms, float(number * (7 + place % 13) + (place * 7919 + number) % 5))
@@ -75,16 +75,21 @@ def requests_of(blobs: list[bytes], number: int) -> Iterator[bytes]:
         yield join_series(frames)
 
 
-def create_meter(services: int) -> Meter:
-    """A Meter with the default indicators of services."""
+def budgets(services: int) -> Iterator[ServiceBudget]:
+    """Budgets with the default indicators."""
     limits = '"warning_threshold": 0.8, "critical_threshold": 1.0'
     times = ", ".join(f'"{p}": {{"budget_ms": 200, {limits}}}' for p in ("p50", "p95", "p99"))
     throughput = '"throughput": {"min_rps": 10, "warning_threshold": 0.9, "critical_threshold": 0.8}'
     errors = f'"error_rate": {{"max_percentage": 1.0, {limits}}}'
-    meter = Meter(STEP_MS, DELAY_MS)
     for number in range(services):
         text = f'{{"service-{number:02d}": {{"response_time": {{{times}}}, {throughput}, {errors}}}}}'
-        (budget,) = load_budgets(text, "bench.json", step_ms=STEP_MS)
+        yield from load_budgets(text, "bench.json", step_ms=STEP_MS)
+
+
+def create_meter(services: int) -> Meter:
+    """A Meter with the default indicators of services."""
+    meter = Meter(STEP_MS, DELAY_MS)
+    for budget in budgets(services):
         meter.define(budget.service, queries_of(budget), 0)
     return meter
 
@@ -97,7 +102,7 @@ def play(meter: Meter, blobs: list[bytes], rounds: int, *, after: Callable[[int,
         meter.advance(log_time_ms)
         advanced = time.process_time() - started
         observed = 0.0
-        for request in requests_of(blobs, number):
+        for request in requests_of(blobs, number, START_MS + number * STEP_MS):
             started = time.process_time()
             meter.observe("service-00", request, log_time_ms)
             observed += time.process_time() - started
