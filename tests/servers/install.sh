@@ -13,6 +13,7 @@ set -u
 CACHE="${DRIFTLINE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/driftline/tools}"
 KAFKA=4.4.0
 SLF4J=1.7.36
+GO=go1.25.0           # fetched where the distribution's is older than 1.21
 PROMETHEUS=v0.308.0   # 3.8.0
 K6=v1.3.0
 HELM=v3.19.0
@@ -34,9 +35,22 @@ apt_install() {  # apt_install PACKAGE...
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >/dev/null 2>&1
 }
 
+is_recent() { go version 2>/dev/null | grep -Eq 'go1\.(2[1-9]|[3-9][0-9])'; }
+
 has_go() {  # Go 1.21 or later fetches the exact toolchain that a module asks for
-  command -v go >/dev/null || apt_install golang-go || return 1
-  go version | grep -Eq 'go1\.(2[1-9]|[3-9][0-9])'
+  [ -x "$CACHE/$GO/bin/go" ] && export PATH="$CACHE/$GO/bin:$PATH"
+  is_recent && return 0
+  command -v go >/dev/null || apt_install golang-go ca-certificates || return 1
+  is_recent || fetch_go
+}
+
+fetch_go() {  # an older one, such as Debian 12's, can still fetch a recent one: toolchains are modules too
+  local arch module; arch=$(go env GOARCH) module="golang.org/toolchain@v0.0.1-$GO.linux-$(go env GOARCH)"
+  ( cd / && go mod download "$module" ) >/dev/null 2>&1 || return 1
+  rm -rf "${CACHE:?}/$GO.part" && cp -R "$(go env GOMODCACHE)/$module" "$CACHE/$GO.part" || return 1
+  chmod -R u+w "$CACHE/$GO.part" && chmod +x "$CACHE/$GO.part"/bin/* "$CACHE/$GO.part/pkg/tool/linux_$arch"/* || return 1
+  mv "$CACHE/$GO.part" "$CACHE/$GO" && export PATH="$CACHE/$GO/bin:$PATH"
+  is_recent
 }
 
 go_build() {  # go_build NAME PACKAGE VERSION: some modules carry "exclude", which "go install" refuses
