@@ -66,12 +66,23 @@ class IngestMetrics:
         )
         self.dropped = Counter(
             "driftline_ingest_samples_dropped_total",
-            "Samples and histograms of accepted requests that were not kept: unneeded by any budget, or series_limit.",
+            "Samples and histograms of accepted requests that were not kept: unneeded by any budget, of the replica of"
+            " an HA pair that is not elected, or series_limit.",
             ["reason"],
             registry=registry,
         )
         self.metadata_dropped = Counter(
             "driftline_ingest_metadata_dropped_total", "Metadata entries, which are not kept.", registry=registry
+        )
+        self.exemplars_dropped = Counter(
+            "driftline_ingest_exemplars_dropped_total",
+            "Exemplars of accepted series, which are not kept.",
+            registry=registry,
+        )
+        self.failovers = Counter(
+            "driftline_ingest_failovers_total",
+            "How often a replica of an HA pair took the elected one's place, as this process read it.",
+            registry=registry,
         )
         self.known_series = Gauge(
             "driftline_ingest_known_series", "Series whose labels need not be read again.", registry=registry

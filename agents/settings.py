@@ -67,6 +67,18 @@ class KafkaSettings(_Section):
     replication: int = Field(default=1, ge=1)
 
 
+class HaSettings(_Section):
+    """HA pairs: series that two Prometheis send, told apart by a label.
+
+    replica_label: its name; empty = no pairs. failover_timeout: how long an elected replica may be silent; longer than
+        a replica's longest pause between two requests.
+    """
+
+    cluster_label: str = "cluster"
+    replica_label: str = "__replica__"
+    failover_timeout: Annotated[DurationMs, Field(ge=1_000)] = 20_000
+
+
 class IngestSettings(_Section):
     """The remote-write endpoint. Limits are checked before the work that they bound.
 
@@ -85,6 +97,7 @@ class IngestSettings(_Section):
     max_label_bytes: int = 16 * 1024
     max_cached_blobs: int = 2_000_000
     max_pending_bytes: int = 64 * 1024 * 1024
+    ha: HaSettings = HaSettings()
 
 
 class WorkerSettings(_Section):

@@ -3,26 +3,31 @@
 | answer | when | the sender |
 |---|---|---|
 | 204 | Kafka has acknowledged every sample that a budget needs | goes on |
-| 400 | snappy, protobuf or labels malformed; new series beyond the limit, while the known ones are kept | drops it |
+| 400 | snappy, protobuf or labels malformed (2.0: the rest is kept); new series beyond the limit | drops it |
 | 413 | above a limit | drops it |
 | 415 | content type or encoding not supported | sends another |
 | 503 | Kafka is away, too much is waiting, or this process is not ready | comes again |
 
-401 and 403 are given before, by `agents/access.py`.
+401 and 403 are given before, by `agents/access.py`. Every answer to a 2.0 request says in headers what of it was
+written.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from dataclasses import asdict
 from typing import Protocol
 
 import structlog
 from aiohttp import web
 from aiohttp.client_exceptions import ClientPayloadError
 
+from agents.ingest.elections import Replica
+from agents.ingest.headers import message_of
+from agents.ingest.opening import Message
 from agents.ingest.sample_log import LogUnavailableError, SampleLog
-from agents.ingest.sorting import Sorted
+from agents.ingest.sorting import Sorted, Written
 from agents.metrics import IngestMetrics
 from streams.wire.errors import MalformedError, TooLargeError
 
@@ -32,14 +37,21 @@ PATH = "/api/v1/write"
 RETRY_AFTER_SECONDS = 2
 # A body that trickles in holds memory for others to wait for.
 BODY_SECONDS = 30.0
-_CONTENT_TYPE = "application/x-protobuf"
-_PROTO_1 = "prometheus.WriteRequest"
+WRITTEN = "X-Prometheus-Remote-Write-{}-Written"
 
 
 class BodySorter(Protocol):
     """`agents.ingest.sorting.Sorter`, or what a test puts in its place."""
 
-    def sort(self, body: bytes) -> Sorted: ...  # noqa: D102  the class docstring says it
+    def sort(self, body: bytes, message: Message, *, settled: bool = False) -> Sorted: ...  # noqa: D102  the class docstring says it
+
+
+class ReplicaElector(Protocol):
+    """`agents.ingest.replica_log.ReplicaLog`, or what a test puts in its place."""
+
+    async def settle(self, replicas: Iterable[Replica]) -> None: ...  # noqa: D102  the class docstring says it
+
+    def renew(self, replicas: Iterable[Replica]) -> None: ...  # noqa: D102  the class docstring says it
 
 
 class Endpoint:
@@ -52,6 +64,7 @@ class Endpoint:
         self,
         sorter: BodySorter,
         sample_log: SampleLog,
+        replicas: ReplicaElector,
         metrics: IngestMetrics,
         max_body_bytes: int,
         not_ready: Callable[[], str | None],
@@ -59,6 +72,7 @@ class Endpoint:
     ) -> None:
         self._sorter = sorter
         self._log = sample_log
+        self._replicas = replicas
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
         self._not_ready = not_ready
@@ -66,8 +80,13 @@ class Endpoint:
 
     async def handle(self, request: web.Request) -> web.Response:
         """Take one request: the HTTP boundary, where no exception passes but aiohttp's own."""
+        message, unsupported = message_of(request.headers)
+        written = Written()
         try:
-            answer = await self._answer(request)
+            if message is None:
+                answer = _text(415, unsupported)
+            else:
+                answer = await self._answer(request, message, written)
         except LogUnavailableError as error:
             answer = _text(503, str(error))
             answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
@@ -81,27 +100,29 @@ class Endpoint:
             log.exception("a write request failed")
             answer = _text(500, "internal error")
         self._metrics.requests.labels(str(answer.status)).inc()
+        if message is Message.VERSION_2:
+            for name, number in asdict(written).items():
+                answer.headers[WRITTEN.format(name.capitalize())] = str(number)
         return answer
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _answer(self, request: web.Request, message: Message, written: Written) -> web.Response:
+        """The answer, and in `written` what Kafka has acknowledged or nobody needs."""
         reason = self._not_ready()
         if reason is not None:
             raise LogUnavailableError(reason)
-        unsupported = _why_unsupported(request)
-        if unsupported is not None:
-            return _text(415, unsupported)
         with ExitStack() as memory:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await self._read_body(request, memory)
-            result = self._sorter.sort(body)
+            result = self._sorter.sort(body, message)
+            if result.unsettled:
+                await self._replicas.settle(result.unsettled)
+                result = self._sorter.sort(body, message, settled=True)
+        self._replicas.renew(result.elected)
         self._metrics.body_bytes.inc(len(body))
         await self._log.write(result.parts)
+        written.add(result.written)
         self._count(result)
-        if result.refused_series:
-            return _text(
-                400, f"{result.refused_series} new series refused: the series limit is reached; known series are kept"
-            )
-        return web.Response(status=204)
+        return _answer_of(result)
 
     async def _read_body(self, request: web.Request, memory: ExitStack) -> bytes:
         """The body, with memory held for it, within its limit whether its length is declared or not."""
@@ -128,25 +149,29 @@ class Endpoint:
         metrics.samples.inc(result.samples)
         if result.unneeded:
             metrics.dropped.labels("unneeded").inc(result.unneeded)
+        if result.standby:
+            metrics.dropped.labels("standby").inc(result.standby)
         if result.refused_samples:
             metrics.dropped.labels("series_limit").inc(result.refused_samples)
         if result.metadata:
             metrics.metadata_dropped.inc(result.metadata)
+        if result.written.exemplars:
+            metrics.exemplars_dropped.inc(result.written.exemplars)
         if result.samples and result.newest_ms is not None:
             metrics.delay_seconds.observe(max(0.0, self._clock() - result.newest_ms / 1000))
 
 
-def _why_unsupported(request: web.Request) -> str | None:
-    """What is wrong with the headers; None = they are remote write 1.0's. Missing ones mean 1.0, as in Prometheus."""
-    if "Content-Type" in request.headers:
-        media_type, *parameters = (part.strip() for part in request.headers["Content-Type"].split(";"))
-        if media_type.lower() != _CONTENT_TYPE:
-            return f"content type not supported, expected {_CONTENT_TYPE}"
-        protos = [text.partition("=")[2].strip('" ') for text in parameters if text.lower().startswith("proto=")]
-        if any(proto != _PROTO_1 for proto in protos):
-            return f"message not supported, expected {_CONTENT_TYPE};proto={_PROTO_1} (remote write 1.0)"
-    encoding = request.headers.get("Content-Encoding", "snappy").strip().lower()
-    return None if encoding == "snappy" else "content encoding not supported, expected snappy"
+def _answer_of(result: Sorted) -> web.Response:
+    """204, or what was left out and why."""
+    texts: list[str] = []
+    if result.refused_series:
+        texts.append(f"{result.refused_series} new series refused: the series limit is reached; known series are kept")
+    if result.faults:
+        texts.append(f"{len(result.faults)} of {result.series} series at fault, others are kept; {result.faults[0]}")
+    if not texts:
+        return web.Response(status=204)
+    nothing_fits = len(result.faults) == result.series and isinstance(result.faults[0], TooLargeError)
+    return _text(413 if nothing_fits else 400, "\n".join(texts))
 
 
 def _text(status: int, text: str) -> web.Response:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from agents.ingest.sorting import MAX_RECORD_BYTES
+from agents.ingest.records import MAX_RECORD_BYTES
 
 # How long a part waits for company: nothing beside the step of an indicator, several requests of a busy sender.
 LINGER_SECONDS = 0.02

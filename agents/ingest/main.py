@@ -8,8 +8,11 @@ from aiohttp import web
 from aiokafka.errors import KafkaError
 
 from agents.access import load_access
+from agents.ingest.elections import Elections
 from agents.ingest.endpoint import PATH, Endpoint
 from agents.ingest.known_series import KnownSeries
+from agents.ingest.pairs import HaLabels
+from agents.ingest.replica_log import ReplicaLog
 from agents.ingest.routes import Routes
 from agents.ingest.sample_log import SampleLog
 from agents.ingest.sorting import Sorter
@@ -23,6 +26,7 @@ from agents.settings import IngestSettings, Settings
 from budgets.order import Order
 from budgets.spec.resolve import budget_of_order
 from streams.wire.limits import WireLimits
+from streams.wire.symbols import SeriesMemory
 
 log = structlog.get_logger()
 
@@ -70,7 +74,9 @@ def limits_of(settings: IngestSettings) -> WireLimits:
     )
 
 
-async def keep_house(routes: Routes, known: KnownSeries, sample_log: SampleLog, metrics: IngestMetrics) -> None:
+async def keep_house(
+    routes: Routes, known: KnownSeries, memory: SeriesMemory, sample_log: SampleLog, metrics: IngestMetrics
+) -> None:
     """Forget what is over, and show how full we are."""
     aged_at = time.monotonic()
     while True:
@@ -79,6 +85,7 @@ async def keep_house(routes: Routes, known: KnownSeries, sample_log: SampleLog, 
         if time.monotonic() - aged_at > IDLE_SECONDS:
             aged_at = time.monotonic()
             known.age()
+            memory.age()
         metrics.known_series.set(len(known))
         metrics.needed_series.set(known.needed)
         metrics.pending_bytes.set(sample_log.pending_bytes)
@@ -97,6 +104,7 @@ async def run_ingest(settings: Settings) -> None:
     metrics = IngestMetrics(registry)
     routes = Routes()
     known = KnownSeries(own.max_cached_blobs, own.max_cached_blobs * BYTES_PER_BLOB)
+    memory = SeriesMemory(own.max_cached_blobs * BYTES_PER_BLOB)
     sample_log = SampleLog(
         settings.topic(SAMPLES.name),
         lambda: create_producer(settings.kafka, "driftline-ingest"),
@@ -109,9 +117,11 @@ async def run_ingest(settings: Settings) -> None:
     def not_ready() -> str | None:
         return sample_log.problem or (None if budgets.loaded else "budgets are being read")
 
-    endpoint = Endpoint(
-        Sorter(routes, known, limits_of(own), own.max_series), sample_log, metrics, own.max_body_bytes, not_ready
-    )
+    elections = Elections(own.ha.failover_timeout, lambda: time.monotonic() * 1000)
+    replicas = ReplicaLog(settings, elections, metrics)
+    ha_labels = HaLabels(own.ha.cluster_label, own.ha.replica_label)
+    sorter = Sorter(routes, known, memory, limits_of(own), own.max_series, ha_labels, elections)
+    endpoint = Endpoint(sorter, sample_log, replicas, metrics, own.max_body_bytes, not_ready)
     app = web.Application(middlewares=[access.middleware()], client_max_size=own.max_body_bytes)
     app.router.add_post(PATH, endpoint.handle)
     add_probes(app, registry, not_ready)
@@ -120,7 +130,8 @@ async def run_ingest(settings: Settings) -> None:
     writing = asyncio.create_task(sample_log.run(), name="samples")
     others = [
         asyncio.create_task(budgets.follow(orders), name="budgets"),
-        asyncio.create_task(keep_house(routes, known, sample_log, metrics), name="house"),
+        asyncio.create_task(replicas.run(), name="replicas"),
+        asyncio.create_task(keep_house(routes, known, memory, sample_log, metrics), name="house"),
     ]
     try:
         await run_until_stopped(writing, *others)

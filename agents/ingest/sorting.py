@@ -1,22 +1,43 @@
 """From a request's body to what each service gets, without an object per sample.
 
 A frame whose labels are known and that ends in one plain sample is only looked up; any other is read field by field.
-No I/O here. A request is taken as a whole or not at all, but for new series beyond the limit.
+No I/O here. A 1.0 request is taken as a whole or not at all, but for new series beyond the limit; of a 2.0 request
+the series at fault are left out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from agents.ingest.known_series import KnownSeries
-from agents.ingest.routes import Route, Routes
-from streams.wire.errors import TooLargeError
-from streams.wire.frame import Frame
-from streams.wire.limits import WireLimits
-from streams.wire.request import Request, decompress, join_series, split_request
-from streams.wire.samples import FrameReader, Tails, read_tails
+import numpy as np
 
-# Brokers refuse batches above 1 MiB by default, compressed; what does not compress must fit too.
-MAX_RECORD_BYTES = 900_000
+from agents.ingest.elections import Elections, Replica, Standing
+from agents.ingest.known_series import KnownSeries
+from agents.ingest.opening import Message, Opened, Opener
+from agents.ingest.pairs import HaLabels, ReplicaRoute
+from agents.ingest.records import join_to_records
+from agents.ingest.routes import Route, Routes
+from streams.wire.errors import WireError
+from streams.wire.frame import Frame, with_labels, without_exemplars
+from streams.wire.limits import WireLimits
+from streams.wire.samples import FrameReader
+from streams.wire.symbols import SeriesMemory
+
+_Put = Callable[[bytes], None]
+
+
+@dataclass(slots=True)
+class Written:
+    """What a sender is told to have been taken, needed by a budget or not."""
+
+    samples: int = 0
+    histograms: int = 0
+    exemplars: int = 0
+
+    def add(self, other: "Written") -> None:
+        """Count what another one has, too."""
+        self.samples += other.samples
+        self.histograms += other.histograms
+        self.exemplars += other.exemplars
 
 
 @dataclass(slots=True)
@@ -25,54 +46,94 @@ class Sorted:
 
     parts: (service, WriteRequest), to be written in this order; none above MAX_RECORD_BYTES.
     samples: float samples and histograms that a budget needs, each counted once. unneeded: the others.
-    refused_series, refused_samples: beyond the series limit. metadata: entries that are not kept.
-    newest_ms: the newest float sample's time, None = there is none.
+    standby: of replicas of HA pairs that are not elected, and not passed on. elected: replicas that are passed on.
+    unsettled: replicas to be settled before; nothing else is said then.
+    refused_series, refused_samples: beyond the series limit. metadata, exemplars: that are not kept.
+    newest_ms: the newest sample's time, None = there is none. series: how many there were.
+    written: of all series that are not at fault and not refused. faults: of series that were left out, in their order.
     """
 
     parts: list[tuple[bytes, bytes]] = field(default_factory=list)
     samples: int = 0
     unneeded: int = 0
+    standby: int = 0
+    elected: set[Replica] = field(default_factory=set)
+    unsettled: set[Replica] = field(default_factory=set)
     refused_series: int = 0
     refused_samples: int = 0
     metadata: int = 0
     newest_ms: int | None = None
+    series: int = 0
+    written: Written = field(default_factory=Written)
+    faults: list[WireError] = field(default_factory=list)
 
 
 class Sorter:
     """Sorts requests by the services that need them."""
 
-    def __init__(self, routes: Routes, known: KnownSeries, limits: WireLimits, max_series: int) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        known: KnownSeries,
+        memory: SeriesMemory,
+        limits: WireLimits,
+        max_series: int,
+        ha_labels: HaLabels,
+        elections: Elections,
+    ) -> None:
         self._routes = routes
         self._known = known
+        self._opener = Opener(limits, memory)
         self._limits = limits
         self._max_series = max_series
+        self._ha_labels = ha_labels
+        self._elections = elections
+        self._has_pairs = False
 
-    def sort(self, body: bytes) -> Sorted:
-        """What each service gets of a compressed WriteRequest.
+    def sort(self, body: bytes, message: Message = Message.VERSION_1, *, settled: bool = False) -> Sorted:
+        """What each service gets of a compressed request.
+
+        Args:
+            settled: the replicas that were unsettled before have been settled: whoever is elected now is taken.
 
         Raises:
             MalformedError, TooLargeError: nothing of the request is kept.
         """
         if changed := self._routes.take_changes():
             self._known.forget(changed)
-        data = decompress(body, self._limits)
-        request = split_request(data, self._limits)
-        tails = read_tails(request.frames)
-        found = self._known.find(tails.blobs)
-        result = Sorted(metadata=request.metadata)
+        request = self._opener.open(body, message)
+        found = self._known.find(request.tails.blobs)
+        result = Sorted(metadata=request.metadata, series=len(found))
         if found and all(found):
-            result.newest_ms = int(tails.timestamps_ms.max())
-            self._group(data, request, found, {}, result)
+            result.newest_ms = int(request.tails.timestamps_ms.max())
+            self._take(request, found, {}, result, settled=settled)
         elif found:
-            odd = self._read_odd(request.frames, tails, found)
-            result.newest_ms = _newest(tails, odd)
+            odd = self._read_odd(request, found)
+            result.newest_ms = _newest(request, odd)
             self._take_odd(odd, found, result)
-            self._group(data, request, found, odd, result)
+            self._take(request, found, odd, result, settled=settled)
+        result.faults = [fault for _, fault in sorted(request.faults.items())]
         return result
 
-    def _read_odd(self, frames: Sequence[bytes], tails: Tails, found: Sequence[Route | None]) -> dict[int, Frame]:
-        reader = FrameReader(tails, self._limits)
-        return {index: reader.read(frames, index) for index, route in enumerate(found) if route is None}
+    def _read_odd(self, request: Opened, found: list[Route | None]) -> dict[int, Frame]:
+        """The frames whose series are not known or that hold more than one plain sample."""
+        reader = FrameReader(request.tails, self._limits)
+        odd: dict[int, Frame] = {}
+        for index, route in enumerate(found):
+            if route is not None or index in request.faults:
+                continue
+            try:
+                frame = odd[index] = reader.read(request.frames, index)
+            except WireError as error:
+                if not request.keeps_rest:
+                    raise
+                request.faults[index] = error
+                continue
+            if frame.exemplars:
+                request.exemplars[index] = frame.exemplars
+                request.frames[index] = without_exemplars(request.frames[index])
+                request.whole = None
+        return odd
 
     def _take_odd(self, odd: dict[int, Frame], found: list[Route | None], result: Sorted) -> None:
         """Route the frames that were read one by one, and remember their series if there is room."""
@@ -80,7 +141,7 @@ class Sorter:
         for index, frame in odd.items():
             route = self._known.find_one(frame.blob)
             if route is None:
-                route = self._routes.route_of(frame.labels)
+                route = self._route_of(frame)
                 if route.services and self._known.needed >= self._max_series:
                     refused.add(frame.blob)
                     result.refused_samples += _count(frame)
@@ -89,61 +150,105 @@ class Sorter:
             found[index] = route
         result.refused_series = len(refused)
 
-    def _group(
-        self, data: bytearray, request: Request, found: list[Route | None], odd: dict[int, Frame], result: Sorted
+    def _route_of(self, frame: Frame) -> Route:
+        replica, blob, labels = self._ha_labels.split(frame.labels)
+        route = self._routes.route_of(labels)
+        if replica is None or not route.services:
+            return route
+        self._has_pairs = True
+        return ReplicaRoute(route, replica, blob)
+
+    def _take(
+        self, request: Opened, found: list[Route | None], odd: dict[int, Frame], result: Sorted, *, settled: bool
     ) -> None:
-        """Fill in the parts and the counts. A frame without a route is refused."""
+        if self._has_pairs:
+            self._elect(request, found, odd, result, settled=settled)
+        if not result.unsettled:
+            self._group(request, found, odd, result)
+
+    def _elect(
+        self, request: Opened, found: list[Route | None], odd: dict[int, Frame], result: Sorted, *, settled: bool
+    ) -> None:
+        """Take the series of elected replicas without their replica's label, and pass over the others."""
+        standings: dict[Replica, Standing] = {}
+        for index, route in enumerate(found):
+            if not isinstance(route, ReplicaRoute):
+                continue
+            standing = standings.get(route.replica)
+            if standing is None:
+                standing = standings[route.replica] = self._standing_of(route.replica, settled=settled)
+            if standing is Standing.ELECTED:
+                found[index] = route.route
+                frame = request.frames[index]
+                blob = request.tails.blobs[index]
+                is_plain = index not in odd
+                request.frames[index] = route.blob + frame[len(blob) :] if is_plain else with_labels(frame, route.blob)
+            elif standing is Standing.STANDBY:
+                found[index] = _STANDBY
+                result.standby += _count(odd[index]) if index in odd else 1
+        request.whole = None if standings else request.whole
+        result.elected = {replica for replica, standing in standings.items() if standing is Standing.ELECTED}
+        result.unsettled = {replica for replica, standing in standings.items() if standing is Standing.UNSETTLED}
+
+    def _standing_of(self, replica: Replica, *, settled: bool) -> Standing:
+        if settled:
+            return Standing.ELECTED if self._elections.is_elected(replica) else Standing.STANDBY
+        return self._elections.standing(replica)
+
+    def _group(self, request: Opened, found: list[Route | None], odd: dict[int, Frame], result: Sorted) -> None:
+        """Fill in the parts and the counts. A frame without a route is refused or at fault."""
         frames = request.frames
         groups: dict[tuple[bytes, ...], list[bytes]] = {}
-        refused: list[bytes] = []
-        put: dict[Route | None, Callable[[bytes], None]] = {None: refused.append}
-        for route in set(found) - {None}:
+        left_out: list[bytes] = []
+        put: dict[Route | None, _Put] = {None: left_out.append}
+        routes = set(found)
+        for route in routes - {None}:
             assert route is not None
             put[route] = groups.setdefault(route.services, []).append
-        if len(groups) == 1 and request.plain and not result.refused_series and len(data) <= MAX_RECORD_BYTES:
+        if len(groups) == 1 and None not in routes:
             (services,) = groups
             groups[services] = frames
-            value = bytes(data)
-            result.parts += [(service, value) for service in services]
         else:
             for route, frame in zip(found, frames, strict=True):
                 put[route](frame)
-            for services, group in groups.items():
-                if not services:
-                    continue
-                for piece in [join_series(group)] if len(data) <= MAX_RECORD_BYTES else _pieces(group, frames):
-                    result.parts += [(service, piece) for service in services]
+            request.whole = None
+        for services, group in groups.items():
+            if services:
+                for record in join_to_records(group, frames, request.size, request.whole):
+                    result.parts += [(service, record) for service in services]
+        self._count(request, found, odd, groups, result)
+
+    def _count(
+        self,
+        request: Opened,
+        found: list[Route | None],
+        odd: dict[int, Frame],
+        groups: dict[tuple[bytes, ...], list[bytes]],
+        result: Sorted,
+    ) -> None:
+        # A frame counts as one sample, but for those of which we know better.
         extra = [(found[index], _count(frame) - 1) for index, frame in odd.items()]
-        result.unneeded = len(groups.get((), ())) + sum(n for route, n in extra if route and not route.services)
+        passed_over = len(groups.get((), ())) + sum(n for route, n in extra if route and not route.services)
+        result.unneeded = passed_over - result.standby
         needed = sum(len(group) for services, group in groups.items() if services)
         result.samples = needed + sum(n for route, n in extra if route and route.services)
+        result.written.histograms = sum(frame.histograms for index, frame in odd.items() if found[index])
+        result.written.samples = result.samples + passed_over - result.written.histograms
+        result.written.exemplars = sum(number for index, number in request.exemplars.items() if found[index])
+
+
+# Where samples of replicas go that are not elected: nowhere.
+_STANDBY = Route("", ())
 
 
 def _count(frame: Frame) -> int:
     return len(frame.values) + frame.histograms
 
 
-def _newest(tails: Tails, odd: dict[int, Frame]) -> int | None:
-    times = tails.timestamps_ms.copy()
-    times[list(odd)] = -1  # what stands there need not be a time
-    newest = max(int(times.max()), *(max(frame.timestamps_ms, default=-1) for frame in odd.values()))
+def _newest(request: Opened, odd: dict[int, Frame]) -> int | None:
+    times = request.tails.timestamps_ms.copy()
+    times[[*odd, *request.faults]] = -1  # what stands there need not be a time
+    newest = int(np.max(times))
+    for frame in odd.values():
+        newest = max(newest, *frame.timestamps_ms, *(histogram.timestamp for histogram in frame.native), -1)
     return newest if newest >= 0 else None
-
-
-def _pieces(frames: list[bytes], request: Sequence[bytes]) -> list[bytes]:
-    """Frames as WriteRequests that fit into records."""
-    if sum(map(len, frames)) + 6 * len(frames) <= MAX_RECORD_BYTES:
-        return [join_series(frames)]
-    pieces: list[list[bytes]] = []
-    room = 0
-    for frame in frames:
-        size = len(frame) + 6
-        if size > MAX_RECORD_BYTES:
-            place = request.index(frame) + 1
-            raise TooLargeError(f"series {place}: {len(frame)} bytes long, at most {MAX_RECORD_BYTES - 6} are taken")
-        if size > room:
-            pieces.append([])
-            room = MAX_RECORD_BYTES
-        pieces[-1].append(frame)
-        room -= size
-    return [join_series(piece) for piece in pieces]

@@ -45,9 +45,20 @@ ORDERS = Topic("orders", "one", "compact", None, "subject", "order, JSON", compa
 CHANGES = Topic("changes", "one", "delete", 90 * DAY_MS, "service", "change, JSON")
 AUDIT = Topic("audit", "one", "delete", 400 * DAY_MS, "subject", "audit record, JSON")
 DEAD_LETTER = Topic("dead-letter", "one", "delete", 14 * DAY_MS, "as the source", "the record as it was")
+# Ingest's own: which replica of an HA pair is taken. The order of the latest minutes decides, so it is kept whole.
+REPLICAS = Topic(
+    "replicas",
+    "one",
+    "compact",
+    None,
+    "cluster",
+    "claim of a replica, JSON",
+    log_append_time=True,
+    compaction_lag_ms=HOUR_MS // 4,
+)
 # The worker's own: the changelog of its Faust table. Nobody else reads it.
 JUDGE_CHANGELOG = Topic(
     "judge-changelog", "many", "compact", None, "partition/slot/chunk", "chunk of a Judge snapshot, msgpack"
 )
 
-TOPICS = (SAMPLES, INDICATORS, ALERTS, ALERT_STATE, ORDERS, CHANGES, AUDIT, DEAD_LETTER, JUDGE_CHANGELOG)
+TOPICS = (SAMPLES, INDICATORS, ALERTS, ALERT_STATE, ORDERS, CHANGES, AUDIT, DEAD_LETTER, REPLICAS, JUDGE_CHANGELOG)

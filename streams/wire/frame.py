@@ -7,6 +7,8 @@ import struct
 from dataclasses import dataclass
 
 from streams.wire.errors import MalformedError, TooLargeError
+from streams.wire.histogram import read_histogram
+from streams.wire.histogram_message import HistogramMessage
 from streams.wire.labels import check_label_size, parse_labels
 from streams.wire.limits import WireLimits
 from streams.wire.protobuf import BYTES, FIXED64, VARINT, Field, encode_bytes, encode_varint, expect_type, walk_fields
@@ -21,16 +23,22 @@ class Frame:
     """What one frame holds.
 
     blob: the label section, validated. timestamps_ms, values: its samples, in the order in which they came.
-    exemplars, histograms: how many of them there were. fields: how many fields were read for it.
+    native: its native histograms, validated. exemplars: how many of them there were.
+    fields: how many fields were read for it.
     """
 
     blob: bytes
     labels: tuple[tuple[str, str], ...]
     timestamps_ms: list[int]
     values: list[float]
+    native: list[HistogramMessage]
     exemplars: int
-    histograms: int
     fields: int
+
+    @property
+    def histograms(self) -> int:
+        """How many native histograms there were."""
+        return len(self.native)
 
 
 def read_frame(frame: bytes, limits: WireLimits, max_fields: int) -> Frame:
@@ -44,7 +52,8 @@ def read_frame(frame: bytes, limits: WireLimits, max_fields: int) -> Frame:
         TooLargeError: too many labels, label bytes or other fields.
     """
     blob: list[bytes] = []
-    blob_size = fields = exemplars = histograms = 0
+    blob_size = fields = exemplars = 0
+    native: list[HistogramMessage] = []
     timestamps: list[int] = []
     values: list[float] = []
     for field in walk_fields(frame, 0, len(frame)):
@@ -57,7 +66,7 @@ def read_frame(frame: bytes, limits: WireLimits, max_fields: int) -> Frame:
         if fields > max_fields:
             raise TooLargeError(f"more than {limits.max_samples} samples in the request")
         if field.number == 2:
-            timestamp_ms, value = _read_sample(frame, field, len(values) + 1)
+            timestamp_ms, value = read_sample(frame, field, len(values) + 1)
             timestamps.append(timestamp_ms)
             values.append(value)
         elif field.number == 3:
@@ -65,12 +74,17 @@ def read_frame(frame: bytes, limits: WireLimits, max_fields: int) -> Frame:
             exemplars += 1
         elif field.number == 4:
             expect_type(field, BYTES, "a histogram")
-            histograms += 1
+            native.append(read_histogram(frame[field.value : field.end]))
     section = b"".join(blob)
-    return Frame(section, parse_labels(section, limits), timestamps, values, exemplars, histograms, fields)
+    return Frame(section, parse_labels(section, limits), timestamps, values, native, exemplars, fields)
 
 
-def _read_sample(frame: bytes, sample: Field, count: int) -> tuple[int, float]:
+def read_sample(frame: bytes, sample: Field, count: int) -> tuple[int, float]:
+    """The timestamp_ms and value of one sample; count: which one of the series, for people.
+
+    Raises:
+        MalformedError: not a sample.
+    """
     expect_type(sample, BYTES, f"sample {count}")
     if sample.end - sample.value > _MOST_SAMPLE_BYTES:
         raise MalformedError(f"byte {sample.start}: sample {count} is {sample.end - sample.value} bytes long")
@@ -84,6 +98,18 @@ def _read_sample(frame: bytes, sample: Field, count: int) -> tuple[int, float]:
             expect_type(field, VARINT, f"timestamp of sample {count}")
             timestamp_ms = field.value - (1 << 64) if field.value >> 63 else field.value
     return timestamp_ms, value
+
+
+def with_labels(frame: bytes, blob: bytes) -> bytes:
+    """A valid frame with another label section; all else stays as it is."""
+    return blob + b"".join(
+        frame[part.start : part.end] for part in walk_fields(frame, 0, len(frame)) if part.number != 1
+    )
+
+
+def without_exemplars(frame: bytes) -> bytes:
+    """A valid frame without its exemplars; all else stays as it is."""
+    return b"".join(frame[part.start : part.end] for part in walk_fields(frame, 0, len(frame)) if part.number != 3)
 
 
 def encode_sample(timestamp_ms: int, value: float) -> bytes:

@@ -67,7 +67,8 @@ def split_request(data: Data, limits: WireLimits = DEFAULT_LIMITS) -> Request:
         MalformedError: not a WriteRequest.
         TooLargeError: more series than the limit.
     """
-    _check_series_count(data, limits)
+    if count_tags(data, 0x0A) > _UNCOUNTED:
+        _walk(data, limits)
     message = Frames()
     try:
         message.ParseFromString(data)
@@ -104,14 +105,14 @@ def _joined_size(frames: Sequence[bytes]) -> int:
     return int(sizes.sum()) + 2 * len(frames) + longer
 
 
-def _check_series_count(data: Data, limits: WireLimits) -> None:
-    # The tag of a series is the byte 0x0a, or 0x8a and a filler when written longer than needed. Counting these bytes
-    # bounds the number of series from above in no time; only a suspicious message is walked.
+def count_tags(data: Data, *tags: int) -> int:
+    """How many fields with these tags there are, at most: only a suspicious message need be walked.
+
+    A tag stands as one byte, or with 0x80 more and a filler when written longer than needed.
+    """
     content = np.frombuffer(data, np.uint8)
     pieces = (content[at : at + _COUNT_BYTES] for at in range(0, len(content), _COUNT_BYTES))
-    most = sum(int(np.count_nonzero(piece == 0x0A) + np.count_nonzero(piece == 0x8A)) for piece in pieces)
-    if most > _UNCOUNTED:
-        _walk(data, limits)
+    return sum(int(np.count_nonzero(piece == byte)) for piece in pieces for tag in tags for byte in (tag, tag | 0x80))
 
 
 def _too_many(limits: WireLimits) -> str:

@@ -25,7 +25,7 @@ STALE_NAN = float(np.array([STALE_NAN_BITS], np.uint64).view(np.float64)[0])
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-_LONG, _SHORT = 18, 9
+LONG, SHORT = 18, 9
 # A tail: 12 10 | 09 value(8) | 10 time(6), or in its last nine bytes 12 07 | 10 time(6). A time of six bytes as a
 # varint lies between 1971 and 2109. `word` is the last eight bytes: value's last, 10, time.
 _TAIL = np.dtype(
@@ -33,12 +33,12 @@ _TAIL = np.dtype(
         "names": ["head", "value", "short", "word"],
         "formats": ["<u4", "<f8", "<u2", "<u8"],
         "offsets": [0, 3, 9, 10],
-        "itemsize": _LONG,
+        "itemsize": LONG,
     }
 )
 _HEAD_MASK, _HEAD = np.uint32(0x00FF_FFFF), np.uint32(0x0009_1012)
 _SHORT_HEAD = np.uint16(0x0712)
-_TIME_MASK, _TIME = np.uint64(0x8080_8080_8080_FF00), np.uint64(0x0080_8080_8080_1000)
+TIME_MASK, _TIME = np.uint64(0x8080_8080_8080_FF00), np.uint64(0x0080_8080_8080_1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,28 +74,29 @@ def read_tails(frames: Sequence[bytes]) -> Tails:
     """The tails of all frames; see the module's text for what may be concluded from one."""
     count = len(frames)
     buffer = b"".join(frames)
-    if count == 0 or len(buffer) < _LONG:
+    if count == 0 or len(buffer) < LONG:
         return Tails([b""] * count, np.zeros(count), np.zeros(count, np.int64))
     sizes = np.fromiter(map(len, frames), np.int64, count)
-    # A frame shorter than a long tail is gathered with bytes of its neighbour: `_SHORT < size` is checked below.
+    # A frame shorter than a long tail is gathered with bytes of its neighbour: `SHORT < size` is checked below.
     ends = np.cumsum(sizes)
-    starts = np.maximum(ends - _LONG, 0)
-    windows = np.ndarray((len(buffer) - _LONG + 1,), f"V{_LONG}", buffer, strides=(1,))
+    starts = np.maximum(ends - LONG, 0)
+    windows = np.ndarray((len(buffer) - LONG + 1,), f"V{LONG}", buffer, strides=(1,))
     tails = windows[starts].view(_TAIL)
     word = tails["word"]
-    timed = (word & _TIME_MASK) == _TIME
-    long = timed & ((tails["head"] & _HEAD_MASK) == _HEAD) & (sizes > _LONG)
+    timed = (word & TIME_MASK) == _TIME
+    long = timed & ((tails["head"] & _HEAD_MASK) == _HEAD) & (sizes > LONG)
     values = tails["value"].copy()
     if long.all():
-        return Tails([frame[:-_LONG] for frame in frames], values, _decode_times(word))
+        return Tails([frame[:-LONG] for frame in frames], values, decode_times(word))
     # The first frame may be too short for a window of its own.
-    short = timed & (tails["short"] == _SHORT_HEAD) & (sizes > _SHORT) & (ends >= _LONG) & ~long
+    short = timed & (tails["short"] == _SHORT_HEAD) & (sizes > SHORT) & (ends >= LONG) & ~long
     values[~long] = 0.0
-    cuts = np.where(long, _LONG, np.where(short, _SHORT, sizes)).tolist()
-    return Tails([frame[:-cut] for frame, cut in zip(frames, cuts, strict=True)], values, _decode_times(word))
+    cuts = np.where(long, LONG, np.where(short, SHORT, sizes)).tolist()
+    return Tails([frame[:-cut] for frame, cut in zip(frames, cuts, strict=True)], values, decode_times(word))
 
 
-def _decode_times(word: npt.NDArray[np.uint64]) -> Integers:
+def decode_times(word: npt.NDArray[np.uint64]) -> Integers:
+    """The times of words as they stand in `_TAIL`: a varint of six bytes behind two others."""
     # Six groups of seven bits, joined pairwise: 6 x 7 -> 3 x 14 -> 42 bits.
     groups = (word >> np.uint64(16)) & np.uint64(0x7F7F_7F7F_7F7F)
     pairs = (groups & np.uint64(0x007F_007F_007F)) | ((groups & np.uint64(0x7F00_7F00_7F00)) >> np.uint64(1))
@@ -132,7 +133,7 @@ class FrameReader:
         if labels is None:
             return None
         times, values = [int(self._tails.timestamps_ms[index])], [float(self._tails.values[index])]
-        return Frame(blob, labels, times, values, exemplars=0, histograms=0, fields=1)
+        return Frame(blob, labels, times, values, native=[], exemplars=0, fields=1)
 
     def _read_slowly(self, frames: Sequence[bytes], index: int) -> Frame:
         try:

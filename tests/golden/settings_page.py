@@ -66,6 +66,10 @@ MEANINGS: Mapping[str, str] = {
     "ingest.max_series": "Series that budgets need, written within the last hour to this process; new ones beyond are "
     "refused.",
     "ingest.max_pending_bytes": "Bytes waiting for Kafka; beyond: 503, and the sender tries again.",
+    "ingest.ha.cluster_label": "The label that says which Prometheis scrape the same targets.",
+    "ingest.ha.replica_label": "The label that tells them apart; it is removed. Empty = every series is taken.",
+    "ingest.ha.failover_timeout": "An elected replica that is silent for so long is replaced by one that writes. "
+    "Longer than a replica's longest pause between two requests.",
     "worker.instance_id": "Static group membership, such as a pod's name: a restart within `session_timeout` moves no "
     "partitions. Empty = none.",
     "worker.listen": "Address of the probes and `/metrics`.",
@@ -106,12 +110,20 @@ def _children(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldI
         yield f"{prefix}{name}", field
 
 
+def _leaves(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
+    for key, field in _children(model, prefix):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _leaves(field.annotation, f"{key}.")
+        else:
+            yield key, field
+
+
 def _sections() -> Iterator[tuple[str, list[tuple[str, FieldInfo]]]]:
     shared: list[tuple[str, FieldInfo]] = []
     nested: list[tuple[str, list[tuple[str, FieldInfo]]]] = []
     for key, field in _children(Settings, ""):
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            nested.append((key, list(_children(field.annotation, f"{key}."))))
+            nested.append((key, list(_leaves(field.annotation, f"{key}."))))
         else:
             shared.append((key, field))
     yield "", shared

@@ -3,13 +3,15 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
+from agents.ingest.elections import Elections, Replica
 from agents.ingest.known_series import KnownSeries
+from agents.ingest.pairs import HaLabels
 from agents.ingest.routes import Routes
 from agents.ingest.sorting import Sorter
 from budgets.spec.model import IndicatorSpec, ServiceBudget
@@ -18,6 +20,7 @@ from streams.wire.labels import parse_labels
 from streams.wire.limits import WireLimits
 from streams.wire.request import compress, split_series
 from streams.wire.samples import read_samples
+from streams.wire.symbols import SeriesMemory
 
 NOW_MS = 1_764_000_000_000
 Series = tuple[Mapping[str, str], Sequence[tuple[int, float]]]
@@ -60,8 +63,31 @@ def samples_of(value: bytes) -> list[tuple[dict[str, str], int, float]]:
     ]
 
 
-def create_sorter(routes: Routes, limits: WireLimits | None = None, max_series: int = 1000) -> Sorter:
-    return Sorter(routes, KnownSeries(1000, 1 << 20), limits or WireLimits(), max_series)
+def create_sorter(
+    routes: Routes,
+    limits: WireLimits | None = None,
+    max_series: int = 1000,
+    elections: Elections | None = None,
+) -> Sorter:
+    return Sorter(
+        routes,
+        KnownSeries(1000, 1 << 20),
+        SeriesMemory(1 << 20),
+        limits or WireLimits(),
+        max_series,
+        HaLabels("cluster", "__replica__"),
+        elections or Elections(20_000, lambda: 0.0),
+    )
+
+
+class NoPairs:
+    """In place of `ReplicaLog`, where no series has HA labels."""
+
+    async def settle(self, replicas: Iterable[Replica]) -> None:
+        raise AssertionError(f"not expected: {list(replicas)}")
+
+    def renew(self, replicas: Iterable[Replica]) -> None:
+        assert list(replicas) == []
 
 
 def routes_of(*budgets: ServiceBudget) -> Routes:

@@ -22,6 +22,7 @@ from streams.wire.request import compress, join_series
 from tests.unit.ingest_parts import (
     NOW_MS,
     FakeKafka,
+    NoPairs,
     body_of,
     budget_of,
     create_sorter,
@@ -65,6 +66,7 @@ async def running(max_pending_bytes: int = 1 << 20, max_series: int = 1000) -> A
     endpoint = Endpoint(
         sorter,
         log,
+        NoPairs(),
         metrics,
         MAX_BODY_BYTES,
         lambda: log.problem or (problems[0] if problems else None),
@@ -113,6 +115,7 @@ async def test_what_no_budget_needs_is_counted_and_answered_204(role: Role) -> N
     [
         HEADERS | {"Content-Type": "application/x-protobuf;proto=prometheus.WriteRequest"},
         HEADERS | {"Content-Type": 'Application/X-Protobuf; proto="prometheus.WriteRequest"'},
+        HEADERS | {"Content-Type": 'application/x-protobuf; a="x;proto=other"; proto=prometheus.WriteRequest;'},
         HEADERS | {"Content-Encoding": "Snappy"},
         {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf", "User-Agent": "k6"},
     ],
@@ -126,9 +129,12 @@ async def test_headers_of_remote_write_1_are_taken(role: Role, headers: dict[str
     [
         (HEADERS | {"Content-Type": "application/json"}, "content type not supported, expected application/x-proto"),
         (HEADERS | {"Content-Type": ""}, "content type not supported"),
+        (HEADERS | {"Content-Type": "application/x-protobuf;proto=io.prometheus.write.v3.Request"}, "proto=io.prom"),
+        (HEADERS | {"Content-Type": "application/x-protobuf;proto="}, "content type not supported"),
+        (HEADERS | {"Content-Type": "application/x-protobuf;proto=prometheus.writerequest"}, "message not supported"),
         (
-            HEADERS | {"Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"},
-            "message not supported, .*remote write 1.0",
+            HEADERS | {"Content-Type": "application/x-protobuf;proto=prometheus.WriteRequest;proto=other"},
+            "message not supported",
         ),
         (HEADERS | {"Content-Encoding": "zstd"}, "content encoding not supported, expected snappy"),
         (HEADERS | {"Content-Encoding": "gzip"}, "content encoding not supported, expected snappy"),

@@ -8,8 +8,8 @@ import pytest
 from aiokafka.errors import KafkaError, OutOfOrderSequenceNumber
 from prometheus_client import CollectorRegistry
 
+from agents.ingest.records import MAX_RECORD_BYTES
 from agents.ingest.sample_log import LogUnavailableError, SampleLog
-from agents.ingest.sorting import MAX_RECORD_BYTES
 from agents.kafka.partitions import partition_of
 from agents.metrics import IngestMetrics
 from tests.unit.ingest_parts import FakeKafka, until

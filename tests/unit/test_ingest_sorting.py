@@ -2,12 +2,13 @@
 
 import pytest
 
+from agents.ingest.records import MAX_RECORD_BYTES
 from agents.ingest.routes import GRACE_MS, Routes
-from agents.ingest.sorting import MAX_RECORD_BYTES, Sorted
+from agents.ingest.sorting import Sorted, Written
 from streams.wire.encode import encode_frame, encode_write_request
 from streams.wire.errors import MalformedError, TooLargeError
 from streams.wire.limits import WireLimits
-from streams.wire.protobuf import encode_bytes
+from streams.wire.protobuf import encode_bytes, encode_varint
 from streams.wire.request import compress, join_series
 from tests.unit.ingest_parts import (
     NOW_MS,
@@ -20,6 +21,8 @@ from tests.unit.ingest_parts import (
     samples_of,
     series,
 )
+
+HISTOGRAM = encode_bytes(4, b"\x08\x00\x78" + encode_varint(NOW_MS + 9))
 
 
 @pytest.fixture
@@ -71,19 +74,33 @@ def test_samples_of_one_series_stay_in_their_order(routes: Routes) -> None:
         assert [number for *_, number in samples_of(value)] == [1.0, 2.0, 3.0]
 
 
-def test_frames_of_any_shape_pass_unchanged_and_every_sample_counts(routes: Routes) -> None:
+def test_frames_of_any_shape_pass_without_exemplars_and_every_sample_counts(routes: Routes) -> None:
     labels = {"__name__": "http_requests_total", "service": "a"}
     frames = [
         encode_frame(labels, [(NOW_MS, 1.0), (NOW_MS + 1, 2.0)]),
-        encode_frame(labels, []) + encode_bytes(4, b"\x08\x01") + encode_bytes(3, b"\x09" + bytes(8)),
+        encode_frame(labels, []) + HISTOGRAM,
         encode_frame(labels, []),
         encode_frame({"__name__": "up"}, [(NOW_MS, 1.0)] * 3),
     ]
+    exemplar = encode_bytes(3, b"\x09" + bytes(8))
+    sent = [frames[0], exemplar + frames[1] + exemplar, *frames[2:]]
     sorter = create_sorter(routes)
     for _ in range(2):
-        result = sorter.sort(compress(join_series(frames)))
+        result = sorter.sort(compress(join_series(sent)))
         assert result.parts == [(b"a", join_series(frames[:3]))]
-        assert (result.samples, result.unneeded, result.newest_ms) == (3, 3, NOW_MS + 1)
+        assert (result.samples, result.unneeded, result.newest_ms) == (3, 3, NOW_MS + 9)
+        assert result.written == Written(samples=5, histograms=1, exemplars=2)
+
+
+def test_a_request_of_one_service_with_histograms_is_passed_on_as_it_came(routes: Routes) -> None:
+    data = join_series([encode_frame({"__name__": "http_requests_total", "service": "a"}, []) + HISTOGRAM])
+    assert create_sorter(routes).sort(compress(data)).parts == [(b"a", data)]
+
+
+def test_a_histogram_that_contradicts_itself_is_refused(routes: Routes) -> None:
+    frame = encode_frame({"__name__": "up"}, []) + encode_bytes(4, b"\x08\x01")
+    with pytest.raises(MalformedError, match=r"^series 1: a histogram counts 1 observations, its buckets 0$"):
+        create_sorter(routes).sort(compress(join_series([frame])))
 
 
 def test_metadata_alone_is_a_request_with_nothing_to_write(routes: Routes) -> None:

@@ -1,0 +1,200 @@
+"""Plain series of a 2.0 request, all at once: label references, one sample, and perhaps metadata and a start timestamp.
+
+What nearly every sender writes is `0a refs | 12 sample | 2a metadata | 30 start`, the last two not always, and the
+sample `09 value | 10 time | 18 start`, without value when it is zero. Each series is followed step by step, all series
+in one step, as arrays of positions; a series that is anything else falls out and is read by `series_2.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from streams.wire.errors import MalformedError
+from streams.wire.samples import LONG, SHORT, TIME_MASK, Floats, Integers, decode_times
+from streams.wire.series_2 import walk_metadata
+from streams.wire.symbols import Numbers
+
+Positions = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+# No position that is looked at lies further behind the end: a sample and metadata of one length byte each, and a time.
+_PADDING = bytes(512)
+_REFS, _SAMPLE, _VALUE, _METADATA = 0x0A, 0x12, 0x09, 0x2A
+_TIME, _START = np.uint64(0x0080_8080_8080_1000), np.uint64(0x0080_8080_8080_1800)
+_CREATED_TIME = np.uint64(0x0080_8080_8080_3000)
+# Metadata is looked at as the 16 bytes from its tag on, those behind its end as zeros.
+_MOST_METADATA = 14
+_METADATA_MASKS = np.array(
+    [[255 if byte < size + 2 else 0 for byte in range(16)] for size in range(_MOST_METADATA + 1)], np.uint8
+).view(np.uint64)
+_MOST_REMEMBERED = 20_000
+# References of 21 bits are enough for more symbols than a request may have.
+_MOST_WIDTH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """The plain series of a request.
+
+    indices: which series these are. tails: each one's sample as 1.0 writes it, in the order of `indices`.
+    values, timestamps_ms, has_metadata: (all series,), meaningless for those that are not plain.
+    """
+
+    indices: list[int]
+    tails: list[bytes]
+    values: Floats
+    timestamps_ms: Integers
+    has_metadata: Bools
+    _references: Numbers
+    _bounds: list[int]
+
+    def keys(self, numbers: Numbers) -> list[bytes]:
+        """The label symbols of each by their numbers, as bytes, in the order of `indices`."""
+        content = numbers[self._references].tobytes()
+        return [content[4 * start : 4 * end] for start, end in pairwise(self._bounds)]
+
+    def references(self, place: int) -> list[int]:
+        """One's label references; place: in `indices`."""
+        references: list[int] = self._references[self._bounds[place] : self._bounds[place + 1]].tolist()
+        return references
+
+
+class MetadataCheck:
+    """Tells metadata from what has not its form, each one looked at once: series of one metric have the same."""
+
+    def __init__(self) -> None:
+        self._good: set[bytes] = set()
+
+    def find_bad(self, metadata: set[bytes]) -> set[bytes]:
+        """Those that are none. Each is 16 bytes from its tag on, filled up with zeros."""
+        new = metadata - self._good
+        bad = {one for one in new if not _is_metadata(one)}
+        if len(self._good) > _MOST_REMEMBERED:
+            self._good.clear()
+        self._good |= new - bad
+        return bad
+
+
+def _is_metadata(metadata: bytes) -> bool:
+    try:
+        walk_metadata(metadata, 2, 2 + metadata[1])
+    except MalformedError:
+        return False
+    return True
+
+
+def read_plain(series: Sequence[bytes], symbols: int, check: MetadataCheck) -> Plain:
+    """The plain ones among the series of a request; all others are for `series_2.py`.
+
+    Args:
+        symbols: how many there are to refer to.
+    """
+    buffer = b"".join([*series, _PADDING])
+    content = np.frombuffer(buffer, np.uint8)
+    ends = np.cumsum(np.fromiter(map(len, series), np.int64, len(series)))
+    starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
+    refs, samples, good = _find_references(content, starts, ends)
+    good &= content[samples] == _SAMPLE
+    valued = content[samples + 2] == _VALUE
+    times_at = samples + 2 + 9 * valued
+    words = _words(buffer)
+    times = words[times_at - 1]
+    good &= (times & TIME_MASK) == _TIME
+    after = samples + 2 + content[samples + 1]
+    started = after == times_at + 14
+    good &= (after == times_at + 7) | (started & ((words[times_at + 6] & TIME_MASK) == _START))
+    after, has_metadata, metadata_is_good = _skip_metadata(buffer, content, after, ends, check)
+    created = (after + 7 == ends) & ((words[np.maximum(after - 1, 0)] & TIME_MASK) == _CREATED_TIME)
+    good &= metadata_is_good & ((after == ends) | created)
+    references, bounds, in_range = _decode_references(content, refs[good], samples[good], symbols)
+    if not in_range.all():
+        good[np.flatnonzero(good)[~in_range]] = False
+        references, bounds, _ = _decode_references(content, refs[good], samples[good], symbols)
+    tails, values = _read_samples(buffer, samples, valued)
+    return Plain(
+        np.flatnonzero(good).tolist(),
+        tails if good.all() else [tail for tail, is_good in zip(tails, good.tolist(), strict=True) if is_good],
+        values,
+        decode_times(times),
+        has_metadata & good,
+        references,
+        bounds,
+    )
+
+
+def _words(buffer: bytes) -> npt.NDArray[np.uint64]:
+    """The eight bytes at every position, as numbers."""
+    return np.ndarray((len(buffer) - 7,), "<u8", buffer, strides=(1,))
+
+
+def _find_references(
+    content: npt.NDArray[np.uint8], starts: Positions, ends: Positions
+) -> tuple[Positions, Positions, Bools]:
+    """Where each series' references begin and end, the latter 0 where there are none as we want them."""
+    low = content[starts + 1].astype(np.int64)
+    high = content[starts + 2].astype(np.int64)
+    long = low >= 0x80
+    refs = starts + 2 + long
+    samples = refs + np.where(long, (low & 0x7F) | (high << 7), low)
+    good = (content[starts] == _REFS) & (~long | (high < 0x80)) & (samples > refs) & (samples + SHORT <= ends)
+    samples[~good] = 0
+    # The last reference must end where the section ends.
+    good &= content[samples - 1] < 0x80
+    return refs, samples, good
+
+
+def _skip_metadata(
+    buffer: bytes, content: npt.NDArray[np.uint8], after: Positions, ends: Positions, check: MetadataCheck
+) -> tuple[Positions, Bools, Bools]:
+    """Where each series goes on behind its metadata; whether it has some; whether that, or none, is as it should be."""
+    sizes = content[after + 1].astype(np.int64)
+    present = (after + 2 <= ends) & (content[after] == _METADATA)
+    short = present & (sizes <= _MOST_METADATA)
+    pairs = np.ndarray((len(buffer) - 15, 2), "<u8", buffer, strides=(1, 8))
+    metadata = np.ascontiguousarray(pairs[after] & _METADATA_MASKS[np.where(short, sizes, 0)])
+    each = metadata.view("V16").ravel().tolist()
+    bad = check.find_bad({one for one in set(each) if one[0] == _METADATA and one[1] <= _MOST_METADATA})
+    good = ~present | short
+    if bad:
+        good &= ~present | np.array([one not in bad for one in each], np.bool_)
+    return after + np.where(short, 2 + sizes, 0), present & (sizes > 0), good
+
+
+def _decode_references(
+    content: npt.NDArray[np.uint8], starts: Positions, ends: Positions, symbols: int
+) -> tuple[Numbers, list[int], Bools]:
+    """All references of some series in a row, where each one's begin, and whether they can be followed.
+
+    A varint ends with a byte below 0x80; the bytes before it that belong to it are 0x80 and above.
+    """
+    marks = np.zeros(len(content), np.int8)
+    marks[starts] = 1
+    marks[ends] = -1
+    section = content[np.cumsum(marks, dtype=np.int8).view(np.bool_)]
+    lasts = np.flatnonzero(section < 0x80)
+    references = section[lasts].astype(np.uint32)
+    widths = np.diff(lasts, prepend=-1)
+    for width in range(2, _MOST_WIDTH + 1):
+        longer = np.flatnonzero(widths >= width)
+        references[longer] = references[longer] << 7 | section[lasts[longer] - (width - 1)] & 0x7F
+    bounds = np.searchsorted(lasts, np.concatenate((np.zeros(1, np.int64), np.cumsum(ends - starts))))
+    good = np.diff(bounds) & 1 == 0
+    wrong = np.flatnonzero((references >= symbols) | (widths > _MOST_WIDTH))
+    good[np.searchsorted(bounds, wrong, side="right") - 1] = False
+    return references, bounds.tolist(), good
+
+
+def _read_samples(buffer: bytes, samples: Positions, valued: Bools) -> tuple[list[bytes], Floats]:
+    """Each one's sample without its start timestamp, tag and length before it; and its value."""
+    windows = np.ndarray((len(buffer) - LONG + 1, LONG), np.uint8, buffer, strides=(1, 1))
+    taken = windows[samples]
+    taken[:, 1] = np.where(valued, LONG - 2, SHORT - 2)
+    tails: list[bytes] = taken.view(f"V{LONG}").ravel().tolist()
+    values = np.ascontiguousarray(taken[:, 3:11]).view("<f8").ravel()
+    if not valued.all():
+        tails = [tail if long else tail[:SHORT] for tail, long in zip(tails, valued.tolist(), strict=True)]
+        values = np.where(valued, values, 0.0)
+    return tails, values

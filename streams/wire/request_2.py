@@ -1,0 +1,189 @@
+"""Remote write 2.0 as 1.0: each series of an `io.prometheus.write.v2.Request` becomes a 1.0 frame.
+
+So nothing behind knows that there are two versions. A series at fault is told apart and the others stay: 2.0 lets a
+receiver keep them. Read `plain_2.py` for the hot path, `series_2.py` for the exact one, `symbols.py` for what is
+remembered between requests.
+"""
+
+from dataclasses import dataclass, field
+from operator import add
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from streams.wire.errors import MalformedError, TooLargeError, WireError
+from streams.wire.frames_message import Symbols
+from streams.wire.limits import DEFAULT_LIMITS, WireLimits
+from streams.wire.plain_2 import MetadataCheck, Plain, read_plain
+from streams.wire.protobuf import BYTES, Data, expect_type, walk_fields
+from streams.wire.request import count_tags
+from streams.wire.samples import Tails
+from streams.wire.series_2 import SeriesTranslator
+from streams.wire.symbols import SeriesMemory, encode_section
+
+# So many fields may be split before they are counted exactly, as in `request.py`.
+_UNCOUNTED = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Request2:
+    """The parts of a 2.0 request: its symbols, and the bytes of each of its series."""
+
+    symbols: list[bytes]
+    series: list[bytes]
+
+
+@dataclass(slots=True)
+class Translation:
+    """A 2.0 request as 1.0.
+
+    frames: one a series, b"" = at fault. tails: what stands at the end of each, as `read_tails` would say.
+    faults: what is wrong, by the series' index. exemplars: how many stood in a series, by its index; they are not
+    passed on. metadata: series that had some; it is not passed on.
+    """
+
+    frames: list[bytes]
+    tails: Tails
+    faults: dict[int, WireError] = field(default_factory=dict)
+    exemplars: dict[int, int] = field(default_factory=dict)
+    metadata: int = 0
+
+
+def split_request_2(data: Data, limits: WireLimits = DEFAULT_LIMITS) -> Request2:
+    """The parts of a 2.0 request; the series themselves are not yet read.
+
+    Raises:
+        MalformedError: not a request of 2.0.
+        TooLargeError: more symbols or series than the limits.
+    """
+    if count_tags(data, 0x22, 0x2A) > _UNCOUNTED:
+        _walk(data, limits)
+    message = Symbols()
+    try:
+        message.ParseFromString(data)
+    except DecodeError:
+        _walk(data, limits)  # says where
+        raise MalformedError("body is not an io.prometheus.write.v2.Request") from None
+    symbols, series = list(message.symbols), list(message.timeseries)
+    if len(series) > limits.max_series:
+        raise TooLargeError(_too_many_series(limits))
+    if len(symbols) > limits.max_symbols:
+        raise TooLargeError(_too_many_symbols(limits))
+    if not series and not symbols and data:
+        _walk(data, limits)  # what 1.0 writes is unknown fields here: say so instead of taking nothing
+    return Request2(symbols, series)
+
+
+def _too_many_series(limits: WireLimits) -> str:
+    return f"more than {limits.max_series} series in the request"
+
+
+def _too_many_symbols(limits: WireLimits) -> str:
+    return f"more than {limits.max_symbols} symbols in the request"
+
+
+def _walk(data: Data, limits: WireLimits) -> None:
+    series = symbols = others = 0
+    for part in walk_fields(data, 0, len(data)):
+        if part.number == 5:
+            expect_type(part, BYTES, "a series")
+            series += 1
+        elif part.number == 4:
+            expect_type(part, BYTES, "a symbol")
+            symbols += 1
+        elif part.number <= 3:
+            raise MalformedError(f"byte {part.start}: field {part.number} belongs to remote write 1.0")
+        else:
+            others += 1
+        if series > limits.max_series:
+            raise TooLargeError(_too_many_series(limits))
+        if symbols > limits.max_symbols:
+            raise TooLargeError(_too_many_symbols(limits))
+        if others > limits.max_series:
+            raise TooLargeError(f"more than {limits.max_series} fields beside series and symbols in the request")
+
+
+class Translator:
+    """Translates requests, one after the other, remembering what they have in common."""
+
+    def __init__(self, memory: SeriesMemory, limits: WireLimits) -> None:
+        self._memory = memory
+        self._limits = limits
+        self._metadata_check = MetadataCheck()
+
+    def translate(self, data: Data) -> Translation:
+        """A whole request.
+
+        Raises:
+            MalformedError, TooLargeError: nothing of the request can be used.
+        """
+        request = split_request_2(data, self._limits)
+        count = len(request.series)
+        plain = read_plain(request.series, len(request.symbols), self._metadata_check)
+        blobs, frames = [b""] * count, [b""] * count
+        result = Translation(frames, Tails(blobs, plain.values, plain.timestamps_ms))
+        result.metadata = int(np.count_nonzero(plain.has_metadata))
+        sections = self._find_sections(request, plain, result)
+        if len(plain.indices) == count:
+            blobs[:] = sections
+            frames[:] = map(add, sections, plain.tails)
+        else:
+            for index, blob, tail in zip(plain.indices, sections, plain.tails, strict=True):
+                blobs[index], frames[index] = blob, blob + tail
+            self._translate_odd(request, set(plain.indices), result, sum(map(len, sections)))
+        for index in result.faults:
+            blobs[index] = frames[index] = b""
+        return result
+
+    def _find_sections(self, request: Request2, plain: Plain, result: Translation) -> list[bytes]:
+        """The label section of each plain series; b"" and a fault where it is too long."""
+        keys = plain.keys(self._memory.number(request.symbols))
+        sections = self._memory.find(keys)
+        room = self._limits.max_decoded_bytes - sum(map(len, sections))
+        if not all(sections):
+            for place in [place for place, blob in enumerate(sections) if not blob]:
+                references = plain.references(place)
+                if not self._fits(request.symbols, references):
+                    index = plain.indices[place]
+                    result.faults[index] = TooLargeError(f"series {index + 1}: {_too_many_labels(self._limits)}")
+                    continue
+                blob = encode_section(request.symbols, references)
+                room -= len(blob)
+                if room < 0:
+                    break
+                self._memory.add(keys[place], blob)
+                sections[place] = blob
+        if room < 0:
+            raise TooLargeError(self._too_long())
+        return sections
+
+    def _fits(self, symbols: list[bytes], references: list[int]) -> bool:
+        return (
+            len(references) <= 2 * self._limits.max_labels
+            and sum(len(symbols[reference]) for reference in references) <= self._limits.max_label_bytes
+        )
+
+    def _too_long(self) -> str:
+        return f"labels of all series are longer than {self._limits.max_decoded_bytes} bytes"
+
+    def _translate_odd(self, request: Request2, plain: set[int], result: Translation, size: int) -> None:
+        translator = SeriesTranslator(request.symbols, self._limits)
+        for index, series in enumerate(request.series):
+            if index in plain:
+                continue
+            try:
+                one = translator.translate(series)
+            except WireError as error:
+                result.faults[index] = type(error)(f"series {index + 1}: {error}")
+                continue
+            size += len(one.blob)
+            if size > self._limits.max_decoded_bytes:
+                raise TooLargeError(self._too_long())
+            result.frames[index] = one.frame
+            if one.exemplars:
+                result.exemplars[index] = one.exemplars
+            result.metadata += one.has_metadata
+
+
+def _too_many_labels(limits: WireLimits) -> str:
+    return f"more than {limits.max_labels} labels, or longer ones than {limits.max_label_bytes} bytes"
