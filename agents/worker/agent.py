@@ -40,6 +40,7 @@ MAX_STRAYS = 1000
 # that somebody fills with the past (time-lapse, a replay) must not be told that it is now.
 SILENT_SECONDS = 3.0
 LIVE_WITHIN_SECONDS = 600.0
+_NEVER_SECONDS = 10 * 365 * 86_400.0
 
 
 class _Message(Protocol):
@@ -257,6 +258,7 @@ def create_app(settings: Settings, agent: SamplesAgent) -> faust.App:
         topic_disable_leader=True,
         topic_partitions=agent.partition_count,
         stream_wait_empty=False,
+        stream_processing_timeout=_NEVER_SECONDS,
         stream_buffer_maxsize=64,  # records can be large: bounds what waits in memory
         table_standby_replicas=1,  # with 0, Faust assigns round robin and every rebalance moves everything
         key_serializer="raw",
