@@ -105,20 +105,24 @@ class _Admin:
         ]
 
     def create(self) -> None:
-        states = self.states()
+        states = self.states(with_config=False)
         missing = [state for state in states if state.partitions == 0]
         if missing and self._embedded:
             raise SettingsError(f"the embedded broker has no topic {missing[0].name}")
-        if not self._embedded:
-            for state in states:
-                if state not in missing:
-                    self._configure(state)
+        made = self._make(missing) if missing else set()
         if missing:
-            self._make(missing)
             states = self._wait_visible()
         _check_partitions(states)
+        if not self._embedded:
+            # What is new is as declared, and not every broker can be asked about it at once.
+            configs = self._configs([state.name for state in states if state.name not in made])
+            for state in states:
+                if state.name in configs:
+                    self._configure(state, configs[state.name])
 
-    def _make(self, missing: list[TopicState]) -> None:
+    def _make(self, missing: list[TopicState]) -> set[str]:
+        """Make topics; the names of those that nobody else has made meanwhile."""
+        made: set[str] = set()
         replication = self._settings.kafka.replication
         # With three copies one may be away; "acknowledged" then still means two.
         durable = {"min.insync.replicas": "2"} if replication > 2 else {}
@@ -133,7 +137,9 @@ class _Admin:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another process was faster
                     raise
             else:
+                made.add(name)
                 log.info("topic created", topic=name)
+        return made
 
     def _wait_visible(self) -> list[TopicState]:
         """A topic that was made is known to every broker a little later."""
@@ -157,15 +163,15 @@ class _Admin:
             for resource, future in answers.items()
         }
 
-    def _configure(self, state: TopicState) -> None:
-        wrong = {key: value for key, value in state.topic.config().items() if state.config.get(key) != value}
+    def _configure(self, state: TopicState, config: Mapping[str, str]) -> None:
+        wrong = {key: value for key, value in state.topic.config().items() if config.get(key) != value}
         if not wrong:
             return
         entries = [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in wrong.items()]
         resource = ConfigResource(ResourceType.TOPIC, state.name, incremental_configs=entries)
         for future in self._client.incremental_alter_configs([resource]).values():
             _result(future)
-        was = {key: state.config.get(key) for key in wrong}
+        was = {key: config.get(key) for key in wrong}
         log.warning("topic configuration changed", topic=state.name, was=was, now=wrong)
 
 

@@ -9,6 +9,7 @@ from agents.kafka.admin import TopicState, create_topics, list_topics
 from agents.settings import Settings, SettingsError, load_settings
 from agents.stack import free_port
 from tests.servers.kafka import KafkaCluster
+from tests.servers.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -45,8 +46,12 @@ async def test_topics_are_made_as_declared_and_making_them_again_changes_nothing
 async def test_retention_that_differs_is_put_right_and_other_settings_stay(settings: Settings) -> None:
     await make(settings, "alerts", 3, {"retention.ms": "1000", "segment.bytes": "12345678"})
     await create_topics(settings)
-    states = await states_of(settings)
-    assert states["alerts"].config["retention.ms"] == states["alerts"].topic.config()["retention.ms"]
+
+    async def is_right() -> bool:
+        state = (await states_of(settings))["alerts"]
+        return state.config == state.topic.config()
+
+    await until(is_right, 10, "the broker has the declared retention")
     admin = agents.kafka.admin._Admin(settings)
     name = settings.topic("alerts")
     assert admin._configs([name])[name]["segment.bytes"] == "12345678"
