@@ -6,6 +6,7 @@ Both mappings have two generations, as `agents/ingest/known_series.py` describes
 and never more memory.
 """
 
+from array import array
 from collections.abc import Sequence
 from itertools import repeat
 
@@ -60,7 +61,7 @@ class SeriesMemory:
             self._numbers, self._young, self._old, self._young_bytes = _Numbers(0, {}), {}, {}, 0
         elif numbers.bytes > self._most_bytes:
             self._numbers = _Numbers(numbers.next, dict(numbers))
-        return np.fromiter(map(self._numbers.__getitem__, symbols), np.uint32, len(symbols))
+        return np.frombuffer(array("I", map(self._numbers.__getitem__, symbols)), np.uint32)
 
     def find(self, keys: Sequence[bytes]) -> list[bytes]:
         """The label sections of all keys; b"" = not known."""

@@ -57,7 +57,7 @@ def _has_unknown(message: Message) -> bool:
     if len(UnknownFieldSet(message)):
         return True
     children = (value for field, value in message.ListFields() if field.type == field.TYPE_MESSAGE)
-    return any(_has_unknown(child) for repeated in children for child in repeated)
+    return any(_has_unknown(child) for one in children for child in ([one] if isinstance(one, Message) else one))
 
 
 def _labels_are_good(labels: list[tuple[str, str]]) -> bool:

@@ -34,6 +34,8 @@ _MESSAGES: dict[str, str] = {
     "Request": "*string symbols=4; *TimeSeries timeseries=5",
     # What is no UTF-8 passes a parser of bytes: the rules of labels decide about it.
     "RawRequest": "*bytes symbols=4; *TimeSeries timeseries=5",
+    # What is malformed inside a series is that series' fault.
+    "Parts": "*bytes symbols=4; *bytes timeseries=5",
     # And 1.0's, with the same histogram.
     "Label": "string name=1; string value=2",
     "Exemplar1": "*Label labels=1; double value=2; int64 timestamp=3",
@@ -77,8 +79,9 @@ def _create_classes() -> dict[str, Any]:
 
 
 _CLASSES = _create_classes()
-Request, RawRequest, TimeSeries, Sample, Histogram, Exemplar, Metadata = (
-    _CLASSES[name] for name in ("Request", "RawRequest", "TimeSeries", "Sample", "Histogram", "Exemplar", "Metadata")
+Request, RawRequest, Parts, TimeSeries, Sample, Histogram, Exemplar, Metadata = (
+    _CLASSES[name]
+    for name in ("Request", "RawRequest", "Parts", "TimeSeries", "Sample", "Histogram", "Exemplar", "Metadata")
 )
 WriteRequest, TimeSeries1, Exemplar1 = (_CLASSES[name] for name in ("WriteRequest", "TimeSeries1", "Exemplar1"))
 
