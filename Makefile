@@ -50,7 +50,7 @@ servers:  ## Install the real servers that the tests need: Kafka, Prometheus, k6
 
 .PHONY: test
 test: setup servers  ## Run the whole suite on real servers
-	$(BIN)/pytest --cov --cov-report= $(ARGS)
+	$(BIN)/pytest --cov --cov-report= --durations=20 $(ARGS)
 
 .PHONY: check
 check: setup  ## What has to hold for every commit: style, types, layers, lock file; then the coverage of the last test
