@@ -31,13 +31,15 @@ class HaLabels:
     cluster: str
     replica: str
 
-    def split(self, labels: Labels) -> tuple[Replica | None, bytes, Labels]:
+    def split(self, blob: bytes, labels: Labels) -> tuple[Replica | None, bytes, Labels]:
         """The replica that a series is of, and the series without it: as a label section and as labels.
 
         None = the series has not both labels, and stays as it is.
         """
+        if not self.replica or self.replica.encode() not in blob:
+            return None, b"", labels
         named = dict(labels)
         cluster, name = named.get(self.cluster), named.pop(self.replica, None)
-        if not self.replica or cluster is None or name is None:
+        if cluster is None or name is None:
             return None, b"", labels
         return Replica(cluster, name), encode_labels(named), tuple(named.items())

@@ -151,7 +151,7 @@ class Sorter:
         result.refused_series = len(refused)
 
     def _route_of(self, frame: Frame) -> Route:
-        replica, blob, labels = self._ha_labels.split(frame.labels)
+        replica, blob, labels = self._ha_labels.split(frame.blob, frame.labels)
         route = self._routes.route_of(labels)
         if replica is None or not route.services:
             return route

@@ -4,7 +4,7 @@ A frame is the bytes of one `prometheus.TimeSeries`: labels = 1, samples = 2, ex
 """
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from streams.wire.errors import MalformedError, TooLargeError
 from streams.wire.histogram import read_histogram
@@ -18,8 +18,7 @@ _VALUE = struct.Struct("<d")
 _MOST_SAMPLE_BYTES = 128
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """What one frame holds.
 
     blob: the label section, validated. timestamps_ms, values: its samples, in the order in which they came.

@@ -31,6 +31,8 @@ _METADATA_MASKS = np.array(
     [[255 if byte < size + 2 else 0 for byte in range(16)] for size in range(_MOST_METADATA + 1)], np.uint8
 ).view(np.uint64)
 _MOST_REMEMBERED = 20_000
+# Series of a request have from some few to some dozen labels.
+_FEW_WIDTHS = 24
 # References of 21 bits are enough for more symbols than a request may have.
 _MOST_WIDTH = 3
 
@@ -49,12 +51,24 @@ class Plain:
     timestamps_ms: Integers
     has_metadata: Bools
     _references: Numbers
-    _bounds: list[int]
+    _bounds: Positions
 
     def keys(self, numbers: Numbers) -> list[bytes]:
         """The label symbols of each by their numbers, as bytes, in the order of `indices`."""
-        content = numbers[self._references].tobytes()
-        return [content[4 * start : 4 * end] for start, end in pairwise(self._bounds)]
+        taken = numbers[self._references]
+        counts = np.diff(self._bounds)
+        widths = np.unique(counts).tolist()
+        if len(widths) > _FEW_WIDTHS:
+            content = taken.tobytes()
+            return [content[4 * start : 4 * end] for start, end in pairwise(self._bounds.tolist())]
+        # Many rows of one width become bytes at once, four times faster than one by one.
+        keys = np.empty(len(counts), object)
+        for width in widths:
+            rows = np.flatnonzero(counts == width)
+            places = self._bounds[rows][:, np.newaxis] + np.arange(width)
+            keys[rows] = taken[places].view(f"V{4 * width}").ravel().astype(object)
+        found: list[bytes] = keys.tolist()
+        return found
 
     def references(self, place: int) -> list[int]:
         """One's label references; place: in `indices`."""
@@ -86,18 +100,19 @@ def _is_metadata(metadata: bytes) -> bool:
     return True
 
 
-def read_plain(series: Sequence[bytes], symbols: int, check: MetadataCheck) -> Plain:
+def read_plain(series: Sequence[bytes], symbols: int, most_labels: int, check: MetadataCheck) -> Plain:
     """The plain ones among the series of a request; all others are for `series_2.py`.
 
     Args:
-        symbols: how many there are to refer to.
+        symbols: how many there are to refer to. most_labels: series that may have more are not plain.
     """
     buffer = b"".join([*series, _PADDING])
     content = np.frombuffer(buffer, np.uint8)
-    ends = np.cumsum(np.fromiter(map(len, series), np.int64, len(series)))
-    starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
+    sizes = np.fromiter(map(len, series), np.int64, len(series))
+    ends = np.cumsum(sizes)
+    starts = ends - sizes
     refs, samples, good = _find_references(content, starts, ends)
-    good &= content[samples] == _SAMPLE
+    good &= (content[samples] == _SAMPLE) & (samples - refs <= 2 * most_labels * _MOST_WIDTH)
     valued = content[samples + 2] == _VALUE
     times_at = samples + 2 + 9 * valued
     words = _words(buffer)
@@ -153,8 +168,9 @@ def _skip_metadata(
     sizes = content[after + 1].astype(np.int64)
     present = (after + 2 <= ends) & (content[after] == _METADATA)
     short = present & (sizes <= _MOST_METADATA)
-    pairs = np.ndarray((len(buffer) - 15, 2), "<u8", buffer, strides=(1, 8))
-    metadata = np.ascontiguousarray(pairs[after] & _METADATA_MASKS[np.where(short, sizes, 0)])
+    windows = np.ndarray((len(buffer) - 15,), "V16", buffer, strides=(1,))
+    metadata = windows[after].view(np.uint64).reshape(-1, 2)
+    metadata &= _METADATA_MASKS[np.where(short, sizes, 0)]
     each = metadata.view("V16").ravel().tolist()
     bad = check.find_bad({one for one in set(each) if one[0] == _METADATA and one[1] <= _MOST_METADATA})
     good = ~present | short
@@ -165,35 +181,41 @@ def _skip_metadata(
 
 def _decode_references(
     content: npt.NDArray[np.uint8], starts: Positions, ends: Positions, symbols: int
-) -> tuple[Numbers, list[int], Bools]:
+) -> tuple[Numbers, Positions, Bools]:
     """All references of some series in a row, where each one's begin, and whether they can be followed.
 
     A varint ends with a byte below 0x80; the bytes before it that belong to it are 0x80 and above.
     """
-    marks = np.zeros(len(content), np.int8)
-    marks[starts] = 1
-    marks[ends] = -1
-    section = content[np.cumsum(marks, dtype=np.int8).view(np.bool_)]
+    sizes = ends - starts
+    bounds_of_bytes = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
+    section = content[np.arange(bounds_of_bytes[-1]) + np.repeat(starts - bounds_of_bytes[:-1], sizes)]
     lasts = np.flatnonzero(section < 0x80)
     references = section[lasts].astype(np.uint32)
-    widths = np.diff(lasts, prepend=-1)
-    for width in range(2, _MOST_WIDTH + 1):
-        longer = np.flatnonzero(widths >= width)
-        references[longer] = references[longer] << 7 | section[lasts[longer] - (width - 1)] & 0x7F
-    bounds = np.searchsorted(lasts, np.concatenate((np.zeros(1, np.int64), np.cumsum(ends - starts))))
+    # Of the first reference there is nothing before: there stands the section's last byte, which is below 0x80.
+    longer = np.flatnonzero(section[lasts - 1] >= 0x80)
+    read = len(lasts) + len(longer)
+    references[longer] = references[longer] << 7 | section[lasts[longer] - 1] & 0x7F
+    if read < len(section):
+        longer = longer[section[lasts[longer] - 2] >= 0x80]
+        read += len(longer)
+        references[longer] = references[longer] << 7 | section[lasts[longer] - 2] & 0x7F
+    bounds = np.searchsorted(lasts, bounds_of_bytes)
     good = np.diff(bounds) & 1 == 0
-    wrong = np.flatnonzero((references >= symbols) | (widths > _MOST_WIDTH))
-    good[np.searchsorted(bounds, wrong, side="right") - 1] = False
-    return references, bounds.tolist(), good
+    wrong = references >= symbols
+    if read < len(section):
+        wrong |= np.diff(lasts, prepend=-1) > _MOST_WIDTH
+    if wrong.any():
+        good[np.searchsorted(bounds, np.flatnonzero(wrong), side="right") - 1] = False
+    return references, bounds, good
 
 
 def _read_samples(buffer: bytes, samples: Positions, valued: Bools) -> tuple[list[bytes], Floats]:
     """Each one's sample without its start timestamp, tag and length before it; and its value."""
-    windows = np.ndarray((len(buffer) - LONG + 1, LONG), np.uint8, buffer, strides=(1, 1))
+    windows = np.ndarray((len(buffer) - LONG + 1,), f"V{LONG}", buffer, strides=(1,))
     taken = windows[samples]
-    taken[:, 1] = np.where(valued, LONG - 2, SHORT - 2)
-    tails: list[bytes] = taken.view(f"V{LONG}").ravel().tolist()
-    values = np.ascontiguousarray(taken[:, 3:11]).view("<f8").ravel()
+    taken.view(np.uint8).reshape(-1, LONG)[:, 1] = np.where(valued, LONG - 2, SHORT - 2)
+    tails: list[bytes] = taken.tolist()
+    values = np.ndarray((len(buffer) - 7,), "<f8", buffer, strides=(1,))[samples + 3]
     if not valued.all():
         tails = [tail if long else tail[:SHORT] for tail, long in zip(tails, valued.tolist(), strict=True)]
         values = np.where(valued, values, 0.0)

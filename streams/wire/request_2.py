@@ -19,10 +19,12 @@ from streams.wire.protobuf import BYTES, Data, expect_type, walk_fields
 from streams.wire.request import count_tags
 from streams.wire.samples import Tails
 from streams.wire.series_2 import SeriesTranslator
-from streams.wire.symbols import SeriesMemory, encode_section
+from streams.wire.symbols import Numbers, SeriesMemory, encode_section
 
 # So many fields may be split before they are counted exactly, as in `request.py`.
 _UNCOUNTED = 1_000_000
+# What arrays of positions take beside the request, eight bytes for one of it, stays small, and in the CPU's cache.
+_SERIES_AT_ONCE = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Translation:
 
     frames: one a series, b"" = at fault. tails: what stands at the end of each, as `read_tails` would say.
     faults: what is wrong, by the series' index. exemplars: how many stood in a series, by its index; they are not
-    passed on. metadata: series that had some; it is not passed on.
+    passed on. metadata: series that had some; it is not passed on. label_bytes: of all label sections.
     """
 
     frames: list[bytes]
@@ -47,6 +49,7 @@ class Translation:
     faults: dict[int, WireError] = field(default_factory=dict)
     exemplars: dict[int, int] = field(default_factory=dict)
     metadata: int = 0
+    label_bytes: int = 0
 
 
 def split_request_2(data: Data, limits: WireLimits = DEFAULT_LIMITS) -> Request2:
@@ -118,44 +121,60 @@ class Translator:
             MalformedError, TooLargeError: nothing of the request can be used.
         """
         request = split_request_2(data, self._limits)
-        count = len(request.series)
-        plain = read_plain(request.series, len(request.symbols), self._metadata_check)
-        blobs, frames = [b""] * count, [b""] * count
-        result = Translation(frames, Tails(blobs, plain.values, plain.timestamps_ms))
-        result.metadata = int(np.count_nonzero(plain.has_metadata))
-        sections = self._find_sections(request, plain, result)
-        if len(plain.indices) == count:
-            blobs[:] = sections
-            frames[:] = map(add, sections, plain.tails)
-        else:
-            for index, blob, tail in zip(plain.indices, sections, plain.tails, strict=True):
-                blobs[index], frames[index] = blob, blob + tail
-            self._translate_odd(request, set(plain.indices), result, sum(map(len, sections)))
+        numbers = self._memory.number(request.symbols)
+        odd = SeriesTranslator(request.symbols, self._limits)
+        result = Translation([], Tails([], np.empty(0), np.empty(0, np.int64)))
+        values, times = [result.tails.values], [result.tails.timestamps_ms]
+        for start in range(0, len(request.series), _SERIES_AT_ONCE):
+            series = request.series[start : start + _SERIES_AT_ONCE]
+            plain = read_plain(series, len(request.symbols), self._limits.max_labels, self._metadata_check)
+            values.append(plain.values)
+            times.append(plain.timestamps_ms)
+            self._translate_plain(request.symbols, numbers, plain, result, len(series))
+            if len(plain.indices) < len(series):
+                self._translate_odd(odd, series, start, set(plain.indices), result)
         for index in result.faults:
-            blobs[index] = frames[index] = b""
+            result.frames[index] = result.tails.blobs[index] = b""
+        result.tails = Tails(result.tails.blobs, np.concatenate(values), np.concatenate(times))
         return result
 
-    def _find_sections(self, request: Request2, plain: Plain, result: Translation) -> list[bytes]:
+    def _translate_plain(
+        self, symbols: list[bytes], numbers: Numbers, plain: Plain, result: Translation, count: int
+    ) -> None:
+        """The plain ones of `count` more series; the places of the others stay empty."""
+        sections = self._find_sections(symbols, numbers, plain, result)
+        result.metadata += int(np.count_nonzero(plain.has_metadata))
+        if len(plain.indices) == count:
+            result.tails.blobs.extend(sections)
+            result.frames.extend(map(add, sections, plain.tails))
+            return
+        blobs, frames = [b""] * count, [b""] * count
+        for index, blob, tail in zip(plain.indices, sections, plain.tails, strict=True):
+            blobs[index], frames[index] = blob, blob + tail
+        result.tails.blobs.extend(blobs)
+        result.frames.extend(frames)
+
+    def _find_sections(self, symbols: list[bytes], numbers: Numbers, plain: Plain, result: Translation) -> list[bytes]:
         """The label section of each plain series; b"" and a fault where it is too long."""
-        keys = plain.keys(self._memory.number(request.symbols))
+        keys = plain.keys(numbers)
         sections = self._memory.find(keys)
-        room = self._limits.max_decoded_bytes - sum(map(len, sections))
-        if not all(sections):
-            for place in [place for place, blob in enumerate(sections) if not blob]:
-                references = plain.references(place)
-                if not self._fits(request.symbols, references):
-                    index = plain.indices[place]
-                    result.faults[index] = TooLargeError(f"series {index + 1}: {_too_many_labels(self._limits)}")
-                    continue
-                blob = encode_section(request.symbols, references)
-                room -= len(blob)
-                if room < 0:
-                    break
+        result.label_bytes += sum(map(len, sections))
+        for place in [] if all(sections) else [place for place, blob in enumerate(sections) if not blob]:
+            references = plain.references(place)
+            if self._fits(symbols, references):
+                blob = sections[place] = encode_section(symbols, references)
+                self._count_labels(blob, result)
                 self._memory.add(keys[place], blob)
-                sections[place] = blob
-        if room < 0:
-            raise TooLargeError(self._too_long())
+            else:
+                index = len(result.frames) + plain.indices[place]
+                result.faults[index] = TooLargeError(f"series {index + 1}: {_too_many_labels(self._limits)}")
+        self._count_labels(b"", result)
         return sections
+
+    def _count_labels(self, blob: bytes, result: Translation) -> None:
+        result.label_bytes += len(blob)
+        if result.label_bytes > self._limits.max_decoded_bytes:
+            raise TooLargeError(f"labels of all series are longer than {self._limits.max_decoded_bytes} bytes")
 
     def _fits(self, symbols: list[bytes], references: list[int]) -> bool:
         return (
@@ -163,26 +182,23 @@ class Translator:
             and sum(len(symbols[reference]) for reference in references) <= self._limits.max_label_bytes
         )
 
-    def _too_long(self) -> str:
-        return f"labels of all series are longer than {self._limits.max_decoded_bytes} bytes"
-
-    def _translate_odd(self, request: Request2, plain: set[int], result: Translation, size: int) -> None:
-        translator = SeriesTranslator(request.symbols, self._limits)
-        for index, series in enumerate(request.series):
-            if index in plain:
+    def _translate_odd(
+        self, translator: SeriesTranslator, series: list[bytes], start: int, plain: set[int], result: Translation
+    ) -> None:
+        for place, one in enumerate(series):
+            if place in plain:
                 continue
+            index = start + place
             try:
-                one = translator.translate(series)
+                translated = translator.translate(one)
             except WireError as error:
                 result.faults[index] = type(error)(f"series {index + 1}: {error}")
                 continue
-            size += len(one.blob)
-            if size > self._limits.max_decoded_bytes:
-                raise TooLargeError(self._too_long())
-            result.frames[index] = one.frame
-            if one.exemplars:
-                result.exemplars[index] = one.exemplars
-            result.metadata += one.has_metadata
+            self._count_labels(translated.blob, result)
+            result.frames[index] = translated.frame
+            if translated.exemplars:
+                result.exemplars[index] = translated.exemplars
+            result.metadata += translated.has_metadata
 
 
 def _too_many_labels(limits: WireLimits) -> str:
