@@ -3,7 +3,15 @@
 Names start with `driftline_`, units are base units (seconds, bytes), counters end in `_total`.
 """
 
+from collections.abc import Iterator
+from itertools import accumulate
+from operator import add
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics_core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+from streams.series.lateness import BOUNDS_MS, Lateness
 
 
 class OrdersMetrics:
@@ -106,6 +114,29 @@ class IngestMetrics:
         )
 
 
+class LatenessHistogram(Collector):
+    """Samples by lateness, from counts of many at once, which the library's own histogram does not take."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._lateness = Lateness()
+        registry.register(self)
+
+    def add(self, lateness: Lateness) -> None:
+        """Add the counts of a record."""
+        self._lateness.counts = list(map(add, self._lateness.counts, lateness.counts))
+        self._lateness.total_ms += lateness.total_ms
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """The histogram as it is now."""
+        bounds = [*(str(bound / 1000) for bound in BOUNDS_MS), "+Inf"]
+        yield HistogramMetricFamily(
+            "driftline_worker_sample_lateness_seconds",
+            "From a sample's own time to the log's when it was read; choose evaluation_delay from its upper end.",
+            list(zip(bounds, accumulate(self._lateness.counts), strict=True)),
+            self._lateness.total_ms / 1000,
+        )
+
+
 class WorkerMetrics:
     """How the worker keeps up."""
 
@@ -117,7 +148,23 @@ class WorkerMetrics:
             ["reason"],
             registry=registry,
         )
+        self.late = Counter(
+            "driftline_worker_samples_late_total",
+            "Samples taken late, by reason: after_step (a step that they belong to was closed, they count in later "
+            "ones only), out_of_order (behind the newest of their series).",
+            ["reason"],
+            registry=registry,
+        )
+        self.lateness = LatenessHistogram(registry)
+        self.evaluation_delay_seconds = Gauge(
+            "driftline_worker_evaluation_delay_seconds",
+            "How long after a step it closes: samples that are later miss it.",
+            registry=registry,
+        )
         self.series = Gauge("driftline_worker_series", "Series with a window.", registry=registry)
+        self.window_bytes = Gauge(
+            "driftline_worker_window_bytes", "What series and their windows take, about.", registry=registry
+        )
         self.steps = Counter("driftline_worker_steps_total", "Steps evaluated and published.", registry=registry)
         self.step_seconds = Histogram(
             "driftline_worker_step_seconds",

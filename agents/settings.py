@@ -101,14 +101,23 @@ class IngestSettings(_Section):
 
 
 class WorkerSettings(_Section):
-    """The Faust worker. instance_id: static group membership (a pod's name); empty = none."""
+    """The Faust worker. instance_id: static group membership (a pod's name); empty = none.
+
+    max_series, max_series_per_service, max_window_bytes: of all partitions of the process together; new series beyond
+        are not taken. The bytes are half as many again as 5 million series with windows of 5 minutes at 15 s take;
+        one service may have a tenth of the series, so that it takes ten gone wild to shut others out.
+    out_of_order_window: as `streams.meter.OUT_OF_ORDER_MS`, which says why.
+    """
 
     instance_id: str = ""
     listen: Listen = "127.0.0.1:9799"
     insecure_listen: bool = False
     snapshot_every: DurationMs = 120_000
     session_timeout: DurationMs = 10_000
-    max_series: int = 5_000_000
+    max_series: int = Field(default=5_000_000, ge=1)
+    max_series_per_service: int = Field(default=500_000, ge=1)
+    max_window_bytes: int = Field(default=4 * 1024 * 1024 * 1024, ge=1)
+    out_of_order_window: Annotated[DurationMs, Field(ge=0, le=3_600_000)] = 30_000
 
 
 class ReceiverSettings(_Section):

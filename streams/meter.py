@@ -4,9 +4,8 @@ One Meter a partition. It knows no Kafka, no loop and no clock: log time is an a
 frames byte by byte, whether all of them were read or only those from the rewind position on.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
@@ -18,11 +17,16 @@ from streams.promql.lanes import Lanes
 from streams.promql.parse import parse_expression
 from streams.promql.plan import Plan
 from streams.query import Query
-from streams.series.intake import Intake
-from streams.series.store import SeriesStore
+from streams.series.intake import Came, Intake
+from streams.series.lateness import Lateness
+from streams.series.store import Ceilings, SeriesStore
 
 # A sample may be stamped this far ahead of the log: the clock of its host, not ours. More is refused.
 MAX_AHEAD_MS = 60_000
+# And this far behind the newest of its series, which is more than three times the longest that a write was seen to
+# wait for another broker (8 s); senders with several connections overtake themselves by that much.
+OUT_OF_ORDER_MS = 30_000
+DEFAULT_CEILINGS = Ceilings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +34,17 @@ class Observed:
     """What became of a record's samples.
 
     samples: how many are in the windows now. dropped: how many are not, by reason: `duplicate` (the time is there
-    already), `out_of_order` (older than the newest of its series), `too_old` (no window needs it any more), `ahead`
-    (stamped too far in the future), `series_limit`, `histogram` and `exemplar` (not kept).
+    already), `out_of_order` (too far behind the newest of its series), `too_old` (no window needs it any more), `ahead`
+    (stamped too far in the future), `series_limit`, `service_series_limit` and `bytes_limit` (a new series beyond a
+    ceiling), `histogram` and `exemplar` (not kept).
+    late: of those in the windows, `after_step` (a step that they belong to was closed before: they count in later ones
+    only) and `out_of_order` (behind the newest of their series). lateness: log time less their own.
     """
 
     samples: int
     dropped: dict[str, int]
+    late: dict[str, int] = field(default_factory=dict)
+    lateness: Lateness = field(default_factory=Lateness)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +63,21 @@ class Meter:
 
     Args:
         step_ms: steps are multiples of it. evaluation_delay_ms: how long after a step its samples may still arrive.
-        max_series: series beyond it are not taken; the known ones go on.
+        ceilings: new series beyond them are not taken; the known ones go on. out_of_order_ms: how far behind the newest
+            of its series a sample may be; 0 = not at all.
     """
 
-    def __init__(self, step_ms: int, evaluation_delay_ms: int, max_series: int = 1_000_000) -> None:
+    def __init__(
+        self,
+        step_ms: int,
+        evaluation_delay_ms: int,
+        ceilings: Ceilings = DEFAULT_CEILINGS,
+        out_of_order_ms: int = OUT_OF_ORDER_MS,
+    ) -> None:
         self._step_ms = step_ms
         self._delay_ms = evaluation_delay_ms
-        self._store = SeriesStore(max_series, evaluation_delay_ms + step_ms, LOOKBACK_MS)
-        self._intake = Intake(self._store)
+        self._store = SeriesStore(ceilings, evaluation_delay_ms + step_ms, LOOKBACK_MS)
+        self._intake = Intake(self._store, out_of_order_ms)
         self._lanes = Lanes(self._store.columns, self._store.selection)
         self._plan = Plan(self._lanes)
         self._versions: dict[str, list[_Version]] = {}
@@ -79,6 +95,11 @@ class Meter:
     def series_count(self) -> int:
         """How many series have a window."""
         return len(self._store)
+
+    @property
+    def byte_count(self) -> int:
+        """What series and their windows take, about."""
+        return self._store.byte_count
 
     @property
     def failures(self) -> dict[str, str]:
@@ -112,19 +133,21 @@ class Meter:
         """Go on with the step after this one, which was published before."""
         self._next_ms = step_ms + self._step_ms
 
-    def observe(self, service: str, write_request: bytes, log_time_ms: int) -> Observed:  # noqa: ARG002  see Args
+    def observe(self, service: str, write_request: bytes, log_time_ms: int) -> Observed:
         """Take a record's samples into the windows.
 
         Args:
-            service: whose record it is. It does not matter: series are kept once, whichever service brought them.
+            service: whose record it is: new series are charged to it. Otherwise it does not matter, series are kept
+                once, whichever service brought them.
 
         Raises:
             WireError: not a WriteRequest with valid series; nothing of it is kept.
         """
-        dropped: Counter[str] = Counter()
-        next_ms = self._begin(log_time_ms)
-        taken = self._intake.take(write_request, next_ms, log_time_ms + MAX_AHEAD_MS, dropped)
-        return Observed(taken, {reason: count for reason, count in dropped.items() if count})
+        closed_ms = (log_time_ms - self._delay_ms) // self._step_ms * self._step_ms
+        came = Came(log_time_ms, self._begin(log_time_ms), closed_ms, log_time_ms + MAX_AHEAD_MS)
+        tally = self._intake.take(service, write_request, came)
+        dropped = {reason: count for reason, count in tally.dropped.items() if count}
+        return Observed(tally.taken, dropped, dict(tally.late), tally.lateness)
 
     def advance(self, log_time_ms: int) -> list[IndicatorFrame]:
         """The frames of the steps that the log has passed, oldest first."""

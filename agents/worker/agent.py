@@ -7,7 +7,7 @@ that goes wrong is our bug and ends the process, which comes back from the log.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping
 from typing import Protocol
 
 import faust
@@ -28,6 +28,7 @@ from budgets.judge import Judge
 from budgets.order import Order
 from budgets.spec.resolve import budget_of_order
 from streams.meter import Meter
+from streams.series.store import Ceilings
 from streams.wire.errors import WireError
 
 log = structlog.get_logger()
@@ -52,6 +53,19 @@ class _Message(Protocol):
     key: bytes | None
     value: bytes | None
     headers: Mapping[str, bytes] | list[tuple[str, bytes]] | None
+
+
+def create_meter(settings: Settings, others: Callable[[], Iterable[Partition]] = tuple) -> Meter:
+    """A partition's Meter; what `others` hold takes the room of the same ceilings."""
+    worker = settings.worker
+    ceilings = Ceilings(
+        worker.max_series,
+        worker.max_series_per_service,
+        worker.max_window_bytes,
+        series_elsewhere=lambda: sum(held.series for held in others()),
+        bytes_elsewhere=lambda: sum(held.window_bytes for held in others()),
+    )
+    return Meter(settings.step, settings.evaluation_delay, ceilings, worker.out_of_order_window)
 
 
 class SamplesAgent:
@@ -112,11 +126,14 @@ class SamplesAgent:
         partition = Partition(
             number,
             cursor=0,
-            create_meter=lambda: Meter(settings.step, settings.evaluation_delay, settings.worker.max_series),
+            create_meter=lambda: create_meter(settings, lambda: self._others(number)),
             create_judge=lambda: Judge(settings.step),
         )
         self._define(partition, self._versions)
         return partition
+
+    def _others(self, number: int) -> tuple[Partition, ...]:
+        return tuple(held for held in self._partitions.values() if held.number != number)
 
     def _define(self, partition: Partition, versions: Iterable[BudgetVersion]) -> None:
         for version in versions:
@@ -169,7 +186,11 @@ class SamplesAgent:
         self._metrics.samples.inc(observed.samples)
         for reason, count in observed.dropped.items():
             self._metrics.dropped.labels(reason).inc(count)
+        for reason, count in observed.late.items():
+            self._metrics.late.labels(reason).inc(count)
+        self._metrics.lateness.add(observed.lateness)
         self._metrics.series.set(sum(held.series for held in self._partitions.values()))
+        self._metrics.window_bytes.set(sum(held.window_bytes for held in self._partitions.values()))
 
     async def _set_aside(self, message: _Message, reason: str) -> None:
         self._dead_letters_in_a_row += 1

@@ -33,6 +33,7 @@ async def run_worker(settings: Settings) -> None:
     check_listen(settings.worker.listen, authenticated=False, insecure_listen=settings.worker.insecure_listen)
     registry = create_registry()
     metrics = WorkerMetrics(registry)
+    metrics.evaluation_delay_seconds.set(settings.evaluation_delay / 1000)
     publisher = Publisher(settings, lambda: create_producer(settings.kafka, "driftline-worker"))
     agent = SamplesAgent(settings, publisher, metrics)
     orders = OrderReader(settings, agent.on_order, OrdersMetrics(registry))

@@ -58,6 +58,11 @@ class Partition:
         """How many series have a window."""
         return self._meter.series_count
 
+    @property
+    def window_bytes(self) -> int:
+        """What series and their windows take, about."""
+        return self._meter.byte_count
+
     def define(self, version: BudgetVersion) -> None:
         """Take a budget of a service that lives on this partition."""
         queries = queries_of(version.budget) if version.budget else []

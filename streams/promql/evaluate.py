@@ -4,7 +4,6 @@ For unit tests of budgets and for comparisons with Prometheus. It is the Meter's
 columns, plan), taken once; NaN and infinities, which a frame publishes as no data, are still themselves here.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,9 +14,9 @@ from streams.promql.lanes import Lanes
 from streams.promql.parse import PromqlError
 from streams.promql.plan import Plan
 from streams.promql.vector import Value, Vector
-from streams.series.intake import Intake
+from streams.series.intake import Came, Intake
 from streams.series.labels import Labels
-from streams.series.store import SeriesStore
+from streams.series.store import Ceilings, SeriesStore
 from streams.wire.encode import encode_write_request
 
 # Times are 32 bits of milliseconds before the moment.
@@ -51,13 +50,13 @@ def evaluate(expression: Expression, series: Iterable[Series], at_ms: int) -> tu
     reach_ms = max((selector.reach_ms for selector in selectors_in(expression)), default=0)
     if reach_ms > LONGEST_REACH_MS:
         raise PromqlError(f"looks back further than {LONGEST_REACH_MS // 86_400_000} days")
-    store = SeriesStore(max_series=2**31 - 1, lag_ms=1, keep_ms=max(reach_ms, LOOKBACK_MS))
+    store = SeriesStore(Ceilings(2**31 - 1, 2**31 - 1), lag_ms=1, keep_ms=max(reach_ms, LOOKBACK_MS))
     store.columns.epoch_ms = at_ms
-    intake = Intake(store)
+    intake, came = Intake(store, out_of_order_ms=0), Came(at_ms, at_ms, at_ms, at_ms)
     for labels, samples in series:
         needed = [(time_ms, value) for time_ms, value in samples if at_ms - store.keep_ms < time_ms <= at_ms]
         if needed:
-            intake.take(encode_write_request([(labels, needed)]), at_ms, at_ms, Counter())
+            intake.take("", encode_write_request([(labels, needed)]), came)
     with np.errstate(all="ignore"):
         return elements_of(Plan(Lanes(store.columns, store.selection)).part(expression).at(at_ms))
 

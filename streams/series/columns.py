@@ -5,12 +5,14 @@ needs, gets as many as its own scrape interval asks for. So series scraped every
 nobody has to say which is which. Values are kept raw, so nothing is lost to rounding and every number that is
 computed from a window depends on the window's samples alone.
 
-Samples of a series are numbered from 0 in the order of their times; number n lies in slot n modulo capacity.
+Samples of a series are numbered from 0 in the order of their times; number n lies in slot n modulo capacity. One that
+comes late takes its place among those that are there, and what is newer moves up by one (`moves` tells whose).
 """
 
 import numpy as np
 
 from streams.series.arrays import Floats, Indices, Mask, Numbers, Rows, Times, grown
+from streams.series.moves import Moves
 from streams.series.space import Space
 from streams.wire.samples import STALE_NAN_BITS
 
@@ -20,6 +22,8 @@ _FIRST_CAPACITY = 2
 # A few samples in quick succession say little about the interval; the next time a ring is full says more.
 _MOST_GROWTH = 16
 _PART = 1 << 16
+# Series that late samples are put into at once: bounds the memory for the samples that move.
+_MOST_INSERTED = 1 << 12
 _CAPACITIES = np.array(
     [2, *sorted({(4 + quarter) << octave for octave in range(28) for quarter in range(4)})], np.int64
 )
@@ -38,7 +42,8 @@ class Columns:
     epoch_ms: what all times here are relative to, Unix ms; set once, before the first sample.
     count: (rows,) how many samples each series has had. newest: (rows,) the time of the last one.
     reset: the number of its latest sample that is lower than the one before it, 0 = none.
-    marker: the number of its latest stale marker, -1 = none.
+    marker: the number of its latest stale marker, -1 = none. moves: whose samples have got other numbers.
+    Both numbers may be too high where samples came late, never too low: who reads them looks again at the samples.
     """
 
     def __init__(self) -> None:
@@ -53,11 +58,17 @@ class Columns:
         self._values: Floats = np.zeros(0)
         self._times: Times = np.zeros(0, np.int32)
         self._space = Space()
+        self.moves = Moves()
 
     @property
     def slot_count(self) -> int:
         """How many slots there have ever been."""
         return self._space.size
+
+    @property
+    def byte_count(self) -> int:
+        """What the rings and rows in use take. What was given back is used again, so the process needs little more."""
+        return 12 * self._space.taken + 24 * self.size
 
     def capacity_of(self, row: int) -> int:
         """How many slots a ring has."""
@@ -106,6 +117,51 @@ class Columns:
             marked = odd[values[odd].view(np.uint64) == STALE_NAN_BITS]
             self.marker[rows[marked]] = count[marked]
 
+    def insert(self, rows: Rows, times: Times, values: Floats, horizon: int, keep_ms: int) -> Mask:
+        """Put one sample into each of the rows, older than the newest that is there.
+
+        Args:
+            rows, horizon, keep_ms: as in `append`. times: after the horizon.
+
+        Returns:
+            (n,), False where the series has a sample of that time already, which stays.
+        """
+        there = np.empty(len(rows), np.bool_)
+        for start in range(0, len(rows), _MOST_INSERTED):
+            part = slice(start, start + _MOST_INSERTED)
+            numbers = self.first_after(rows[part], times[part])
+            before = self._times[self.slots(rows[part], numbers - 1)]
+            there[part] = (numbers > self.oldest(rows[part])) & (before == times[part])
+            new = ~there[part]
+            if new.any():
+                moved = rows[part][new]
+                self._insert(moved, numbers[new], times[part][new], values[part][new], horizon, keep_ms)
+                self.moves.add(moved)
+        return ~there
+
+    def _insert(self, rows: Rows, numbers: Numbers, times: Times, values: Floats, horizon: int, keep_ms: int) -> None:
+        count = self.count[rows]
+        crowded = (count >= self._capacity[rows]) & (self._times[self.slots(rows, count)] > horizon)
+        if crowded.any():
+            self._enlarge(rows[crowded], keep_ms)
+        # All samples from the new one's place on, of all rows one after the other; read before any is written.
+        newer = (count - numbers).astype(np.intp)
+        whose = np.repeat(rows, newer)
+        each = np.arange(len(whose)) - np.repeat(np.cumsum(newer) - newer, newer)
+        moving = (np.repeat(numbers, newer) + each).astype(np.int32)
+        old, new, place = self.slots(whose, moving), self.slots(whose, moving + 1), self.slots(rows, numbers)
+        self._values[new], self._times[new] = self._values[old], self._times[old]
+        self._values[place], self._times[place] = values, times
+        self.count[rows] = count + 1
+        previous, following = self._values[self.slots(rows, numbers - 1)], self._values[self.slots(rows, numbers + 1)]
+        reset, marker = self.reset[rows], self.marker[rows]
+        reset += (reset >= numbers) & (reset > 0)
+        reset = np.maximum(reset, np.where((values < previous) & (numbers > 0), numbers, 0))
+        self.reset[rows] = np.maximum(reset, np.where(following < values, numbers + 1, 0))
+        marker += marker >= numbers
+        stale = values.view(np.uint64) == np.uint64(STALE_NAN_BITS)
+        self.marker[rows] = np.maximum(marker, np.where(stale, numbers, -1))
+
     def slots(self, rows: Rows, numbers: Numbers) -> Indices:
         """Where samples lie. A number that a series does not have gives some slot of it."""
         at: Indices = (self._start[rows] + numbers % self._capacity[rows]).astype(np.intp)
@@ -124,13 +180,13 @@ class Columns:
         numbers: Numbers = np.maximum(self.count[rows] - self._capacity[rows], 0)
         return numbers
 
-    def first_after(self, rows: Rows, time: int) -> Numbers:
-        """The number of the first sample after a time; the count of the series if there is none."""
+    def first_after(self, rows: Rows, time: int | Times) -> Numbers:
+        """The number of the first sample after a time, or after one for each row; its count if there is none."""
         low, high = self.oldest(rows), self.count[rows]
         open_ = np.flatnonzero(low < high)
         while open_.size:
             middle = (low[open_] + high[open_]) >> 1
-            after = self._times[self.slots(rows[open_], middle)] > time
+            after = self._times[self.slots(rows[open_], middle)] > (time if isinstance(time, int) else time[open_])
             high[open_[after]] = middle[after]
             low[open_[~after]] = middle[~after] + 1
             open_ = open_[low[open_] < high[open_]]
@@ -156,6 +212,7 @@ class Columns:
         for name in ("count", "newest", "reset", "marker", "_start", "_capacity"):
             setattr(self, name, getattr(self, name)[: self.size][keep])
         self.size = len(self.count)
+        self.moves.forget()
 
     def rebase(self, by_ms: int) -> None:
         """Move the epoch forward. What gets out of range is older than any window."""

@@ -35,6 +35,11 @@ class RowTable:
     def __len__(self) -> int:
         return self._used
 
+    @property
+    def byte_count(self) -> int:
+        """What the table takes."""
+        return self._keys.nbytes + self._rows.nbytes
+
     def find(self, keys: Hashes) -> Rows:
         """The rows of the keys, -1 where there is none."""
         mask = np.uint64(len(self._keys) - 1)

@@ -16,6 +16,9 @@ from streams.wire.labels import encode_labels
 # A series may be written with its labels in another order. Each way of writing it takes an entry in the table; what
 # goes beyond this many on average is looked up by its labels every time, which is slow and right.
 _WRITINGS_A_SERIES = 3
+# What a (name, value) pair takes beside its text, which is held twice: a tuple, a string, bytes, entries of two lists
+# and a dict. Measured with tracemalloc: 390 bytes.
+_PAIR_BYTES = 400
 
 
 class SeriesIndex:
@@ -29,9 +32,15 @@ class SeriesIndex:
         self._names: dict[str, str] = {}
         self._labels = array("i")  # pair numbers of all rows, one row after the other
         self._ends = array("i")  # where each row's end
+        self._pairs_bytes = 0
 
     def __len__(self) -> int:
         return len(self._ends)
+
+    @property
+    def byte_count(self) -> int:
+        """What labels and the table take, about."""
+        return 4 * (len(self._labels) + len(self._ends)) + self._table.byte_count + self._pairs_bytes
 
     def find(self, hashes: Hashes) -> Rows:
         """The rows of label sections by `hash_all` of them, -1 where they are not known."""
@@ -87,6 +96,7 @@ class SeriesIndex:
         self._encoded = [self._encoded[number] for number in used.tolist()]
         self._pair_numbers = {pair: number for number, pair in enumerate(pairs)}
         self._names = {name: name for name, _ in pairs}
+        self._pairs_bytes = sum(map(_bytes_of, self._encoded))
         self._table.rebuild(renumbered)
 
     def _number_of(self, name: str, value: str) -> int:
@@ -96,8 +106,14 @@ class SeriesIndex:
             number = self._pair_numbers[pair] = len(self._pairs)
             self._pairs.append(pair)
             self._encoded.append(encode_labels(dict([pair])))
+            self._pairs_bytes += _bytes_of(self._encoded[-1])
         return number
 
     def _section_of(self, numbers: list[int]) -> bytes:
         """The section as Prometheus writes it: names in order, no empty values."""
         return b"".join([self._encoded[number] for number in numbers])
+
+
+def _bytes_of(encoded: bytes) -> int:
+    """What a pair takes; its text may be of one byte a character or of up to four."""
+    return _PAIR_BYTES + 2 * len(encoded)

@@ -7,45 +7,82 @@ request that is malformed leaves no trace.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from streams.series.arrays import Floats, Indices, Mask, Rows, Times
 from streams.series.hashes import hash_all
-from streams.series.store import SeriesStore
+from streams.series.lateness import Lateness
+from streams.series.store import REFUSALS, SeriesStore
 from streams.wire.frame import Frame
 from streams.wire.limits import DEFAULT_LIMITS
 from streams.wire.request import split_series
 from streams.wire.samples import FrameReader, Integers, read_tails
 
+# In place of a row: the series has none. Below it, one number for each of REFUSALS.
+_NOT_WORTH = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """When a record came, in Unix ms.
+
+    log_ms: log time. step_ms: the next step; what none of its windows reaches is too old. closed_ms: the latest step
+    that log time has closed. latest_ms: samples stamped later are refused.
+    """
+
+    log_ms: int
+    step_ms: int
+    closed_ms: int
+    latest_ms: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of a record's samples.
+
+    taken: how many are in the windows now. dropped: the others, by reason. late: of those taken, `after_step` (a step
+    that they belong to was closed) and `out_of_order` (older than the newest of their series). lateness: of the same.
+    """
+
+    taken: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    late: Counter[str] = field(default_factory=Counter)
+    lateness: Lateness = field(default_factory=Lateness)
+
 
 class Intake:
-    """Reads requests into a store."""
+    """Reads requests into a store.
 
-    def __init__(self, store: SeriesStore) -> None:
+    out_of_order_ms: how far behind the newest of its series a sample may be.
+    """
+
+    def __init__(self, store: SeriesStore, out_of_order_ms: int) -> None:
         self._store = store
+        self._out_of_order_ms = out_of_order_ms
 
-    def take(self, write_request: bytes, step_ms: int, latest_ms: int, dropped: Counter[str]) -> int:
-        """Take what windows may need; how many samples that was.
+    def take(self, service: str, write_request: bytes, came: Came) -> Tally:
+        """Take what windows may need.
 
         Args:
-            step_ms: the next step; what none of its windows reaches is too old.
-            latest_ms: samples stamped later are refused.
-            dropped: the others are counted here, by reason.
+            service: whom new series are charged to.
 
         Raises:
             WireError: malformed, or above the limits; nothing of it is kept.
         """
+        tally = Tally()
         frames = split_series(write_request)
         tails = read_tails(frames)
         hashes = hash_all(tails.blobs, len(frames))
         rows = self._store.index.find(hashes)
         odd = np.flatnonzero(rows < 0).tolist()
         if not odd:
-            return self._append(rows, tails.timestamps_ms, tails.values, step_ms, latest_ms, dropped)
+            self._append(rows, tails.timestamps_ms, tails.values, came, tally)
+            return tally
         reader = FrameReader(tails, DEFAULT_LIMITS)
         read = {index: reader.read(frames, index) for index in odd}
-        if len(odd) > self._store.room and self._store.make_room(step_ms):
+        if len(odd) > self._store.room_of(service).series and self._store.make_room(came.step_ms):
             rows = self._store.index.find(hashes)
         counts = np.ones(len(frames), np.intp)
         counts[odd] = [len(frame.values) for frame in read.values()]
@@ -55,55 +92,88 @@ class Intake:
         for index, frame in read.items():
             place = slice(int(ends[index] - counts[index]), int(ends[index]))
             times[place], values[place] = frame.timestamps_ms, frame.values
+        room = self._store.room_of(service)
+        left = room.series
         for index, frame in read.items():
             if rows[index] < 0:
-                rows[index] = self._row_of(frame, step_ms, latest_ms)
-            dropped["exemplar"] += frame.exemplars
-            dropped["histogram"] += frame.histograms
-        return self._append(rows[frame_of], times, values, step_ms, latest_ms, dropped)
+                rows[index], is_new = self._row_of(service, frame, came, room.refusal if left <= 0 else None)
+                left -= is_new
+            tally.dropped["exemplar"] += frame.exemplars
+            tally.dropped["histogram"] += frame.histograms
+        self._append(rows[frame_of], times, values, came, tally)
+        return tally
 
-    def _row_of(self, frame: Frame, step_ms: int, latest_ms: int) -> int:
-        """The row of a frame's series, made if one of its samples is worth it; -1 = none, -2 = there is no room."""
+    def _row_of(self, service: str, frame: Frame, came: Came, refusal: str | None) -> tuple[int, bool]:
+        """The row of a frame's series, made if one of its samples is worth it, and whether it was.
+
+        Args:
+            refusal: why no series may come, None = it may.
+
+        Returns:
+            Below zero instead of a row: `_NOT_WORTH`, or refused.
+        """
         row = self._store.index.find_labels(frame.blob, frame.labels)
         if row >= 0:
-            return row
-        oldest_ms = step_ms - self._store.keep_ms
-        if not any(oldest_ms < time_ms <= latest_ms for time_ms in frame.timestamps_ms):
-            return -1
-        return self._store.add(frame.blob, frame.labels) if self._store.room > 0 else -2
+            return row, False
+        oldest_ms = came.step_ms - self._store.keep_ms
+        if not any(oldest_ms < time_ms <= came.latest_ms for time_ms in frame.timestamps_ms):
+            return _NOT_WORTH, False
+        if refusal is not None:
+            return _NOT_WORTH - 1 - REFUSALS.index(refusal), False
+        return self._store.add(frame.blob, frame.labels, service), True
 
-    def _append(
-        self, rows: Rows, times_ms: Integers, values: Floats, step_ms: int, latest_ms: int, dropped: Counter[str]
-    ) -> int:
-        columns = self._store.columns
-        ahead, old = times_ms > latest_ms, times_ms <= step_ms - self._store.keep_ms
-        good = ~(ahead | old | (rows < 0))
-        if not good.all():
-            _count(dropped, {"ahead": ahead, "too_old": old, "series_limit": (rows == -2) & ~ahead & ~old})
+    def _append(self, rows: Rows, times_ms: Integers, values: Floats, came: Came, tally: Tally) -> None:
+        if not len(rows):
+            return
+        oldest_ms = came.step_ms - self._store.keep_ms
+        if times_ms.max() > came.latest_ms or times_ms.min() <= oldest_ms or rows.min() < 0:
+            ahead, old = times_ms > came.latest_ms, times_ms <= oldest_ms
+            timely = ~(ahead | old)
+            good = timely & (rows >= 0)
+            _count(tally.dropped, {"ahead": ahead, "too_old": old})
+            _count(
+                tally.dropped,
+                {name: (rows == _NOT_WORTH - 1 - place) & timely for place, name in enumerate(REFUSALS)},
+            )
             rows, times_ms, values = rows[good], times_ms[good], values[good]
-        times = (times_ms - columns.epoch_ms).astype(np.int32)
-        taken = 0
+        times = (times_ms - self._store.columns.epoch_ms).astype(np.int32)
         for part in _rounds(rows):
-            taken += self._append_once(rows[part], times[part], values[part], step_ms, dropped)
-        return taken
+            self._append_once(rows[part], times[part], values[part], came, tally)
 
-    def _append_once(
-        self,
-        rows: Rows,
-        times: Times,
-        values: Floats,
-        step_ms: int,
-        dropped: Counter[str],
-    ) -> int:
+    def _append_once(self, rows: Rows, times: Times, values: Floats, came: Came, tally: Tally) -> None:
         """One sample a series."""
         store = self._store
-        newest = store.columns.newest[rows]
+        columns = store.columns
+        horizon = came.step_ms - store.keep_ms - columns.epoch_ms
+        newest = columns.newest[rows]
         newer = times > newest
         if not newer.all():
-            _count(dropped, {"duplicate": times == newest, "out_of_order": times < newest})
+            other = ~newer
+            self._insert(rows[other], times[other], values[other], horizon, came, tally)
             rows, times, values = rows[newer], times[newer], values[newer]
-        store.columns.append(rows, times, values, step_ms - store.keep_ms - store.columns.epoch_ms, store.ring_ms)
-        return len(rows)
+        columns.append(rows, times, values, horizon, store.ring_ms)
+        self._count_taken(times, came, tally)
+
+    def _insert(self, rows: Rows, times: Times, values: Floats, horizon: int, came: Came, tally: Tally) -> None:
+        """Samples that are not newer than the newest of their series."""
+        columns = self._store.columns
+        behind = columns.newest[rows].astype(np.int64) - times
+        late = (behind > 0) & (behind <= self._out_of_order_ms)
+        _count(tally.dropped, {"duplicate": behind == 0, "out_of_order": behind > self._out_of_order_ms})
+        if not late.any():
+            return
+        times = times[late]
+        new = columns.insert(rows[late], times, values[late], horizon, self._store.ring_ms)
+        _count(tally.dropped, {"duplicate": ~new})
+        _count(tally.late, {"out_of_order": new})
+        self._count_taken(times[new], came, tally)
+
+    def _count_taken(self, times: Times, came: Came, tally: Tally) -> None:
+        epoch_ms = self._store.columns.epoch_ms
+        tally.taken += len(times)
+        tally.lateness.add(times, came.log_ms - epoch_ms)
+        if len(times) and times.min() <= came.closed_ms - epoch_ms:
+            _count(tally.late, {"after_step": times <= came.closed_ms - epoch_ms})
 
 
 def _rounds(rows: Rows) -> Sequence[slice | Indices]:

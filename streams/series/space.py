@@ -19,16 +19,18 @@ _SMALLEST = 2
 class Space:
     """Blocks of slots, by where they start.
 
-    size: how many slots there have ever been.
+    size: how many slots there have ever been. taken: how many of them are in blocks now.
     """
 
     def __init__(self) -> None:
         self.size = 0
+        self.taken = 0
         self._blocks: dict[int, array[int]] = {}
         self._runs: list[tuple[int, int]] = []  # start, end
 
     def allocate(self, size: int, count: int) -> Numbers:
         """Where `count` new blocks start."""
+        self.taken += size * count
         starts = np.empty(count, np.int32)
         free = self._blocks.get(size)
         done = min(count, len(free)) if free else 0
@@ -53,6 +55,7 @@ class Space:
 
     def release(self, size: int, starts: Numbers) -> None:
         """Give blocks back."""
+        self.taken -= size * len(starts)
         ordered = np.sort(starts)
         # Where one block does not follow the other.
         cuts = [0, *(np.flatnonzero(np.diff(ordered) != size) + 1).tolist(), len(ordered)]

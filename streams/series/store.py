@@ -1,4 +1,8 @@
-"""All series of a partition: which there are, which selector takes them, and their samples."""
+"""All series of a partition: which there are, which selector takes them, and their samples; how many there may be."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -6,28 +10,56 @@ from streams.series.columns import Columns
 from streams.series.index import SeriesIndex
 from streams.series.labels import Labels
 from streams.series.selection import Selection
+from streams.series.shares import Shares
 
 # Rows are renumbered when this share of them is idle, since it costs a look at all.
 _MOST_IDLE = 0.25
 _FEW = 64
 # Times are 32 bits of milliseconds around the epoch; half of that is ahead of it.
 _REBASE_MS = 1 << 30
+# Why a new series is not taken.
+REFUSALS: Final = ("series_limit", "service_series_limit", "bytes_limit")
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """How much may be kept. New series are refused beyond; the known ones go on, whatever they take.
+
+    series: in all. service_series: of one service, so that one cannot take the room of the others.
+    window_bytes: what windows and labels may take when a series comes.
+    series_elsewhere, bytes_elsewhere: what others have taken of the same ceilings (other partitions of a process).
+    """
+
+    series: int = 1_000_000
+    service_series: int = 1_000_000
+    window_bytes: int = 1 << 40
+    series_elsewhere: Callable[[], int] = lambda: 0
+    bytes_elsewhere: Callable[[], int] = lambda: 0
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many more series may come, and which ceiling (one of REFUSALS) the next one would break."""
+
+    series: int
+    refusal: str
 
 
 class SeriesStore:
     """Index, selection and columns, which agree in their rows.
 
-    max_series: how many series may have a window. lag_ms: how far beyond a step its samples may lie.
+    lag_ms: how far beyond a step its samples may lie.
     keep_ms: how far before the next step windows reach; what is older is not needed.
     """
 
-    def __init__(self, max_series: int, lag_ms: int, keep_ms: int) -> None:
+    def __init__(self, ceilings: Ceilings, lag_ms: int, keep_ms: int) -> None:
         self.index = SeriesIndex()
         self.columns = Columns()
         self.selection = Selection(self.index)
         self.keep_ms = keep_ms
         self._lag_ms = lag_ms
-        self._max_series = max_series
+        self._ceilings = ceilings
+        self._shares = Shares()
         self._searched_to: int | None = None  # the horizon up to which idle series were let go
 
     def __len__(self) -> int:
@@ -39,13 +71,25 @@ class SeriesStore:
         return self.keep_ms + self._lag_ms
 
     @property
-    def room(self) -> int:
-        """How many more series may come."""
-        return self._max_series - len(self.index)
+    def byte_count(self) -> int:
+        """What series and their samples take, about."""
+        return self.columns.byte_count + self.index.byte_count
 
-    def add(self, blob: bytes, labels: Labels) -> int:
-        """The row of a series that is new."""
+    def room_of(self, service: str) -> Room:
+        """How many more series may come from a service."""
+        ceilings = self._ceilings
+        rooms = (
+            Room(ceilings.series - ceilings.series_elsewhere() - len(self.index), "series_limit"),
+            Room(ceilings.service_series - self._shares.count(service), "service_series_limit"),
+        )
+        if self.byte_count + ceilings.bytes_elsewhere() >= ceilings.window_bytes:
+            return Room(0, "bytes_limit")
+        return min(rooms, key=lambda room: room.series)
+
+    def add(self, blob: bytes, labels: Labels, service: str = "") -> int:
+        """The row of a series that is new, charged to a service."""
         row = self.index.add(blob, labels)
+        self._shares.add(row, service)
         self.columns.add_row()
         self.selection.take(row, dict(labels))
         return row
@@ -86,3 +130,4 @@ class SeriesStore:
         self.index.compact(keep, renumbered)
         self.columns.compact(keep)
         self.selection.compact(renumbered)
+        self._shares.compact(keep)

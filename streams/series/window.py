@@ -1,7 +1,7 @@
 """A range of time over many series that moves from step to step: where it begins and ends in each ring.
 
 The beginning only moves forward, by as many samples as have left since the step before, so a step costs a look at the
-samples that leave and nothing for those that stay.
+samples that leave and nothing for those that stay. Where samples came late, it is looked up anew.
 """
 
 from collections.abc import Iterator
@@ -90,18 +90,20 @@ class Window:
         self._columns = columns
         self._range_ms = range_ms
         self._offset_ms = offset_ms
+        self._seen_moves = columns.moves.total
         self._first: Numbers = np.zeros(0, np.int32)
         # What is not known or not there is as old as can be: it is looked up again at the next step.
         self._first_times: Times = np.zeros(0, np.int32)
 
     def cover(self, rows: Rows) -> None:
-        """Take these rows instead of the ones before."""
+        """Take these rows, ascending, instead of the ones before."""
         self.rows = rows
         self._first = np.zeros(len(rows), np.int32)
         self._first_times = np.full(len(rows), OLDEST, np.int32)
+        self._seen_moves = self._columns.moves.total
 
     def extend(self, rows: Rows) -> None:
-        """Take more rows, behind the ones before."""
+        """Take more rows, higher than the ones before."""
         self.rows = np.concatenate((self.rows, rows))
         self._first = np.concatenate((self._first, np.zeros(len(rows), np.int32)))
         self._first_times = np.concatenate((self._first_times, np.full(len(rows), OLDEST, np.int32)))
@@ -114,6 +116,8 @@ class Window:
         """The window at a step, in time since the columns' epoch, in parts of many series each."""
         end = step - self._offset_ms
         begin = end - self._range_ms
+        if self._seen_moves != self._columns.moves.total:
+            self._follow_moves()
         behind = np.flatnonzero(self._first_times <= begin)
         for start in range(0, len(behind), _MOST_SERIES):
             self._advance(behind[start : start + _MOST_SERIES], begin)
@@ -144,6 +148,19 @@ class Window:
 
     def _parts(self) -> list[slice]:
         return [slice(at, at + _MOST_SERIES) for at in range(0, max(len(self.rows), 1), _MOST_SERIES)]
+
+    def _follow_moves(self) -> None:
+        """Forget where the window begins in series whose samples have got other numbers."""
+        moved = self._columns.moves.since(self._seen_moves)
+        if moved is None:
+            self.cover(self.rows)
+            return
+        self._seen_moves = self._columns.moves.total
+        places = np.searchsorted(self.rows, moved)
+        inside = places < len(self.rows)
+        places = places[inside][self.rows[places[inside]] == moved[inside]]
+        self._first[places] = 0
+        self._first_times[places] = OLDEST
 
     def _advance(self, behind: Indices, begin: int) -> None:
         columns = self._columns

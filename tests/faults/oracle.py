@@ -4,13 +4,13 @@ from agents.kafka.codecs import decode_alert
 from agents.kafka.partitions import partition_of
 from agents.kafka.topics import ALERTS, INDICATORS, ORDERS, SAMPLES
 from agents.settings import Settings
+from agents.worker.agent import create_meter
 from agents.worker.partition import BudgetVersion, Partition
 from budgets.event import AlertEvent, parse_time
 from budgets.judge import Judge
 from budgets.order import decode_order
 from budgets.spec.resolve import budget_of_order
 from streams.frame import decode_frame
-from streams.meter import Meter
 from tests.faults.stored import read_topic
 
 Events = dict[str, AlertEvent]
@@ -31,9 +31,7 @@ async def expected_events(settings: Settings, partitions: int, until_ms: int) ->
     versions = await _versions(settings)
     events: Events = {}
     for number in range(partitions):
-        partition = Partition(
-            number, 0, lambda: Meter(settings.step, settings.evaluation_delay), lambda: Judge(settings.step)
-        )
+        partition = Partition(number, 0, lambda: create_meter(settings), lambda: Judge(settings.step))
         for version in versions:
             if partition_of(version.service, partitions) == number:
                 partition.define(version)

@@ -77,6 +77,11 @@ MEANINGS: Mapping[str, str] = {
     "worker.snapshot_every": "How often the Judge's state is written: bounds how much is replayed after a restart.",
     "worker.session_timeout": "After this long without a sign of life a worker's partitions go to another one.",
     "worker.max_series": "Series with a window in this process; new ones beyond it are dropped and counted.",
+    "worker.max_series_per_service": "The same for one service, so that its labels cannot take the room of others.",
+    "worker.max_window_bytes": "What series and windows of this process may take when a new series comes; beyond, it "
+    "is dropped and counted, and the known ones go on.",
+    "worker.out_of_order_window": "How far behind the newest of its series a sample may come and still count in the "
+    "steps that are not closed, at most `1h`; `0` = not at all, as Prometheus by default.",
     "notifier.listen": "Address of the probes and `/metrics`.",
     "notifier.insecure_listen": "Listen beyond loopback without authentication.",
     "notifier.receivers": "Who is told: a list, its keys below.",

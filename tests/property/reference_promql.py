@@ -6,8 +6,10 @@ Shares only the parsed nodes and the matchers with the product.
 import math
 import operator
 import struct
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 
 from streams.promql.expression import Aggregation, Binary, Call, Expression, Matching, Negation, Number, Selector
 from streams.series.matchers import matches_all
@@ -17,6 +19,7 @@ Sample = tuple[int, float]
 Vector = dict[Labels, float]
 STALE = struct.pack("<Q", 0x7FF0000000000002)
 LOOKBACK_MS = 300_000
+OUT_OF_ORDER_MS = 30_000
 
 
 class FailedQueryError(Exception):
@@ -43,9 +46,12 @@ class Reference:
 
     def add(self, labels: Mapping[str, str], time_ms: int, value: float) -> str | None:
         samples = self.series.setdefault(tuple(sorted((n, v) for n, v in labels.items() if v)), [])
-        if samples and time_ms <= samples[-1][0]:
-            return "duplicate" if time_ms == samples[-1][0] else "out_of_order"
-        samples.append((time_ms, value))
+        if samples and time_ms < samples[-1][0] - OUT_OF_ORDER_MS:
+            return "out_of_order"
+        place = bisect_left(samples, time_ms, key=itemgetter(0))
+        if place < len(samples) and samples[place][0] == time_ms:
+            return "duplicate"
+        samples.insert(place, (time_ms, value))
         return None
 
     def evaluate(self, node: Expression, step_ms: int) -> float | Vector:

@@ -90,6 +90,9 @@ def _scrape(random: Random, target: _Target) -> Iterator[tuple[dict[str, str], i
         yield labels, time_ms, STALE_NAN if stale else value
         if random.random() < 0.01:
             yield labels, time_ms - random.choice((0, 0, 1, 30_000)), value + 1  # repeated, or late
+        if random.random() < 0.02:
+            late_ms = random.choice((1, 400, 5000, 7000, 15_000, 29_000, 30_000, 30_001, 90_000))
+            yield labels, time_ms - late_ms, random.choice((value, value / 2, STALE_NAN, 0.0))
 
 
 def as_series(

@@ -1,5 +1,7 @@
 """Rings, hashes, labels and windows: what they keep, what they let go, how little they take."""
 
+import math
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -7,15 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.series import moves
 from streams.series.columns import OLDEST, Columns
 from streams.series.hashes import RowTable, hash_all
 from streams.series.index import SeriesIndex
 from streams.series.matchers import Matcher
 from streams.series.selection import Selection, required_label
 from streams.series.space import Space
-from streams.series.store import SeriesStore
+from streams.series.store import Ceilings, SeriesStore
 from streams.series.window import Window
 from streams.wire.labels import encode_labels
+from streams.wire.samples import STALE_NAN
 
 KEEP_MS = 300_000
 
@@ -84,6 +88,70 @@ def test_resets_and_markers_are_remembered_by_number() -> None:
         columns.append(rows_of(0, 1), rows_of(time, time), np.array(values), -1, KEEP_MS)
     assert columns.reset.tolist()[:2] == [4, 0]
     assert columns.marker.tolist()[:2] == [-1, 3]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 400)), min_size=1, max_size=150),
+    st.sampled_from((50, 200, 1000)),
+    st.booleans(),
+)
+def test_samples_that_come_late_lie_where_they_would_have_lain(
+    arriving: list[tuple[int, int]], range_ms: int, is_log_short: bool
+) -> None:
+    columns = Columns()
+    for _ in range(4):
+        columns.add_row()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(moves, "_MOST", 50 if is_log_short else 1 << 16)
+        kept: dict[int, dict[int, float]] = {row: {} for row in range(4)}
+        window, rare = Window(columns, range_ms, 0), Window(columns, range_ms, 0)
+        for one in (window, rare):
+            one.cover(rows_of(0, 2, 3))
+        for number, (row, time) in enumerate(arriving):
+            horizon = number * 2 - 1000
+            value = STALE_NAN if time % 11 == 0 else float(time % 13)
+            late = time <= columns.newest[row]
+            put = columns.insert if late else columns.append
+            taken = put(rows_of(row), rows_of(time), np.array([value]), horizon, 1000)
+            assert taken is None or bool(taken[0]) == (time not in kept[row])
+            kept[row].setdefault(time, value)
+            assert_window_holds(window, kept, number * 2, range_ms)
+        assert_window_holds(rare, kept, len(arriving) * 2, range_ms)
+
+
+def assert_window_holds(window: Window, kept: dict[int, dict[int, float]], step: int, range_ms: int) -> None:
+    (span,) = window.move_to(step)
+    found: dict[int, list[tuple[int, float]]] = {row: [] for row in span.rows.tolist()}
+    for samples in span.lay_out(np.arange(len(span.rows))):
+        for place, which in enumerate(samples.which.tolist()):
+            there = samples.there[:, place]
+            times, values = samples.times[there, place].tolist(), samples.values[there, place].tolist()
+            found[int(span.rows[which])] = list(zip(times, values, strict=True))
+    for place, (row, pairs) in enumerate(found.items()):
+        inside = [(t, v) for t, v in sorted(kept[row].items()) if step - range_ms < t <= step]
+        assert pairs == [(time, value) for time, value in inside if not math.isnan(value)]
+        # What the quick ways rely on: they may look in vain, never miss.
+        first = int(span.first[place])
+        resets = [n for n, ((_, a), (_, b)) in enumerate(pairwise(inside), 1) if b < a]
+        assert not resets or window._columns.reset[row] >= first + max(resets)
+        markers = [number for number, (_, value) in enumerate(inside) if math.isnan(value)]
+        assert not markers or window._columns.marker[row] >= first + max(markers)
+
+
+def test_late_samples_of_many_series_are_put_in_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.series.columns._MOST_INSERTED", 3)
+    columns = Columns()
+    for row in range(10):
+        columns.add_row()
+        fill(columns, row, [10 * n for n in range(row + 2)])
+    times = np.full(10, 5, np.int32)
+    assert columns.insert(rows_of(*range(10)), times, np.full(10, 5.0), -1, KEEP_MS).all()
+    assert not columns.insert(rows_of(*range(10)), times, np.full(10, 6.0), -1, KEEP_MS).any()
+    for row in range(10):
+        numbers = np.arange(row + 3, dtype=np.int32)
+        slots = columns.slots(np.full(row + 3, row, np.int32), numbers)
+        assert columns.values_at(slots).tolist() == [0.0, 5.0, *(10.0 * n for n in range(1, row + 2))]
 
 
 def test_the_epoch_moves_and_ages_end_at_the_oldest() -> None:
@@ -189,7 +257,7 @@ def test_members_are_the_same_whether_selector_or_series_came_first() -> None:
         (Matcher("__name__", "=~", "up|down"), Matcher("service", "!=", "a")),
         (Matcher("service", "=", "nobody"),),
     ]
-    store = SeriesStore(100, 0, KEEP_MS)
+    store = SeriesStore(Ceilings(), 0, KEEP_MS)
     early = [store.selection.members_of(some) for some in matchers]
     for name in ("up", "down", "left"):
         for service in "abc":

@@ -3,9 +3,10 @@
 import pytest
 
 from streams.frame import IndicatorFrame
-from streams.meter import MAX_AHEAD_MS, Meter
+from streams.meter import DEFAULT_CEILINGS, MAX_AHEAD_MS, Meter
 from streams.promql.parse import PromqlError
 from streams.query import Query
+from streams.series.store import Ceilings
 from streams.wire.encode import encode_frame, encode_write_request
 from streams.wire.errors import WireError
 from streams.wire.labels import encode_labels
@@ -26,8 +27,8 @@ def values(frames: list[IndicatorFrame]) -> dict[int, dict[str, float | None]]:
     return {(f.at - NOW) // 1000: dict(zip(f.points.id, f.points.value, strict=True)) for f in frames}
 
 
-def create(queries: list[Query] | None = None, **options: int) -> Meter:
-    meter = Meter(STEP, DELAY, **options)
+def create(queries: list[Query] | None = None, ceilings: Ceilings = DEFAULT_CEILINGS, late: int = 30_000) -> Meter:
+    meter = Meter(STEP, DELAY, ceilings, late)
     meter.define("svc", UP if queries is None else queries, 0)
     return meter
 
@@ -142,7 +143,7 @@ def test_points_are_ordered_and_weighed() -> None:
 
 
 def test_what_is_dropped_is_counted_by_reason() -> None:
-    meter = create()
+    meter = create(late=0)
     meter.advance(NOW)
     for time_ms, value in (
         (NOW, 1.0),
@@ -174,7 +175,7 @@ def test_histograms_and_exemplars_are_told() -> None:
 
 
 def test_known_series_go_on_at_the_series_limit() -> None:
-    meter = create(max_series=2)
+    meter = create(ceilings=Ceilings(series=2))
     for pod in "abc":
         observed = meter.observe("svc", request(NOW, pod=pod), NOW)
     assert (observed.samples, observed.dropped) == (0, {"series_limit": 1})
@@ -184,7 +185,7 @@ def test_known_series_go_on_at_the_series_limit() -> None:
 
 
 def test_idle_series_make_room_for_new_ones() -> None:
-    meter = create(max_series=2)
+    meter = create(ceilings=Ceilings(series=2))
     for pod in "ab":
         meter.observe("svc", request(NOW, pod=pod), NOW)
     later = NOW + 400_000
@@ -227,7 +228,7 @@ def test_series_of_two_services_are_kept_once() -> None:
 
 
 def test_several_samples_of_a_series_in_one_record_are_taken_in_order() -> None:
-    meter = create([Query("svc/n", "count_over_time(up[1m])")])
+    meter = create([Query("svc/n", "count_over_time(up[1m])")], late=0)
     samples = [(NOW + n * 1000, float(n)) for n in range(10)]
     many = encode_write_request([({"__name__": "up"}, samples[:4]), ({"__name__": "up"}, samples[4:5])])
     assert meter.observe("svc", many, NOW + 10_000).samples == 5
