@@ -1,5 +1,6 @@
 """New labels without end: new series are refused, known ones go on, memory stays level, every drop is counted."""
 
+import gc
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
@@ -79,6 +80,7 @@ def test_an_attack_of_new_labels_takes_its_own_room_and_no_more(seed: int, by_by
     for quarter in range(4):
         rounds = range(1 + quarter * ROUNDS // 4, 1 + (quarter + 1) * ROUNDS // 4)
         told += attack(meter, random, rounds, dropped)
+        gc.collect()
         held.append(tracemalloc.get_traced_memory()[0])
         counted.append(meter.byte_count)
     tracemalloc.stop()
@@ -87,7 +89,7 @@ def test_an_attack_of_new_labels_takes_its_own_room_and_no_more(seed: int, by_by
     sent, taken = dropped.pop("sent"), dropped.pop("taken")
     assert dropped["bytes_limit" if by_bytes else "service_series_limit"] > sent / 2
     assert taken + dropped.total() == sent
-    # The windows have been full since the first quarter (5 minutes).
-    assert max(held[1:]) < 1.15 * held[0], held
+    # The windows have been full since the first quarter (5 minutes); the second one lets caches fill.
+    assert max(held[2:]) < 1.1 * held[1], held
     # Above the ceiling: what one record brought, and what the rings of known series grew by.
     assert max(counted) < (200_000 if by_bytes else 400_000)
