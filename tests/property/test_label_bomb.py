@@ -72,7 +72,7 @@ def attack(meter: Meter, random: Random, rounds: range, dropped: Counter[str]) -
 @given(seed=st.integers(0, 2**32), by_bytes=st.booleans())
 def test_an_attack_of_new_labels_takes_its_own_room_and_no_more(seed: int, by_bytes: bool) -> None:
     random, dropped = Random(seed), Counter[str]()
-    ceilings = Ceilings(SERIES, SERIES, 150_000) if by_bytes else Ceilings(SERIES, BOMB_SERIES)
+    ceilings = Ceilings(SERIES, SERIES, 75_000) if by_bytes else Ceilings(SERIES, BOMB_SERIES)
     meter = create_meter(ceilings)
     assert meter.observe("good", good(0), START_MS).samples == PODS
     told, held, counted = [], [], []
@@ -89,7 +89,8 @@ def test_an_attack_of_new_labels_takes_its_own_room_and_no_more(seed: int, by_by
     sent, taken = dropped.pop("sent"), dropped.pop("taken")
     assert dropped["bytes_limit" if by_bytes else "service_series_limit"] > sent / 2
     assert taken + dropped.total() == sent
-    # The windows have been full since the first quarter (5 minutes); the second one lets caches fill.
-    assert max(held[2:]) < 1.1 * held[1], held
+    # The windows have been full since the first quarter (5 minutes). A hundred bytes kept of each series that came
+    # would be 240 kB in the last two; what else runs in this process is within 60 kB.
+    assert max(held[2:]) - held[1] < 60_000, held
     # Above the ceiling: what one record brought, and what the rings of known series grew by.
-    assert max(counted) < (200_000 if by_bytes else 400_000)
+    assert max(counted) < (125_000 if by_bytes else 400_000)
