@@ -8,8 +8,21 @@ import operator
 import struct
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from fractions import Fraction
+from itertools import pairwise
 
-from streams.promql.expression import Aggregation, Binary, Call, Expression, Matching, Negation, Number, Selector
+from streams.promql.expression import (
+    Aggregation,
+    Binary,
+    Call,
+    Expression,
+    Matching,
+    Negation,
+    Number,
+    Selector,
+    Subquery,
+    Text,
+)
 from streams.series.matchers import matches_all
 
 Labels = tuple[tuple[str, str], ...]
@@ -58,11 +71,15 @@ class Reference:
                 value = self.evaluate(node.operand, step_ms)
                 return unnamed({k: -v for k, v in value.items()}) if isinstance(value, dict) else -value
             case Aggregation():
-                return aggregate(node, self._vector(node.operand, step_ms))
+                parameter = self.evaluate(node.parameter, step_ms) if isinstance(node.parameter, Number) else 0.0
+                assert isinstance(parameter, float)
+                return aggregate(node, self._vector(node.operand, step_ms), parameter)
             case Binary():
                 return binary(node, self.evaluate(node.left, step_ms), self.evaluate(node.right, step_ms))
             case Call():
                 return self._call(node, step_ms)
+            case Text() | Subquery():
+                raise AssertionError
 
     def _vector(self, node: Expression, step_ms: int) -> Vector:
         value = self.evaluate(node, step_ms)
@@ -83,8 +100,9 @@ class Reference:
 
     def _call(self, node: Call, step_ms: int) -> float | Vector:
         name = node.function
-        if isinstance(node.arguments[0], Selector) and node.arguments[0].range_ms is not None:
-            return self._range_call(name, node.arguments[0], step_ms)
+        first = node.arguments[0]
+        if isinstance(first, Subquery) or (isinstance(first, Selector) and first.range_ms is not None):
+            return self._range_call(name, first, step_ms)
         values = [self.evaluate(argument, step_ms) for argument in node.arguments]
         if name == "vector":
             assert isinstance(values[0], float)
@@ -104,17 +122,24 @@ class Reference:
             {k: math.nan if math.isnan(v) or math.isnan(scalar) else choose(v, scalar) for k, v in vector.items()}
         )
 
-    def _range_call(self, name: str, selector: Selector, step_ms: int) -> Vector:
-        assert selector.range_ms is not None
-        end = step_ms - selector.offset_ms
-        begin = end - selector.range_ms
+    def _range_call(self, name: str, node: Selector | Subquery, step_ms: int) -> Vector:
+        assert node.range_ms is not None
+        end = step_ms - node.offset_ms
+        begin = end - node.range_ms
         result = {}
-        for labels, samples in self._select(selector):
+        for labels, samples in self._replay(node, begin, end) if isinstance(node, Subquery) else self._select(node):
             inside = [(t, v) for t, v in samples if begin < t <= end and not is_stale(v)]
             value = over_range(name, inside, begin, end) if inside else None
             if value is not None:
                 result[labels] = value
         return result if name == "last_over_time" else unnamed(result)
+
+    def _replay(self, node: Subquery, begin: int, end: int) -> list[tuple[Labels, list[Sample]]]:
+        found: dict[Labels, list[Sample]] = defaultdict(list)
+        for number in range(begin // node.step_ms + 1, end // node.step_ms + 1):
+            for labels, value in self._vector(node.operand, number * node.step_ms).items():
+                found[labels].append((number * node.step_ms, value))
+        return list(found.items())
 
 
 def unnamed(vector: Vector) -> Vector:
@@ -129,7 +154,31 @@ def over_range(name: str, samples: list[Sample], begin: int, end: int) -> float 
         return extrapolated(name, samples, begin, end)
     if name in {"irate", "idelta"}:
         return between_last_two(name, samples)
+    if name == "deriv":
+        return slope(samples)
     return OVER_TIME[name]([value for _, value in samples])
+
+
+def slope(samples: list[Sample]) -> float | None:
+    """By exact fractions: the textbook's least squares."""
+    if len(samples) < 2:
+        return None
+    if not all(math.isfinite(v) for _, v in samples):
+        return math.nan
+    xs = [Fraction(t - samples[0][0], 1000) for t, _ in samples]
+    ys = [Fraction(v) for _, v in samples]
+    middle_x, middle_y = sum(xs) / len(xs), sum(ys) / len(ys)
+    above = sum((x - middle_x) * (y - middle_y) for x, y in zip(xs, ys, strict=True))
+    return float(above / sum((x - middle_x) ** 2 for x in xs))
+
+
+def median(values: list[float]) -> float:
+    ordered = sorted(values, key=lambda v: (not math.isnan(v), v))
+    rank = 0.5 * (len(ordered) - 1)
+    lower = math.floor(rank)
+    weight = rank - lower
+    # An infinity beside the middle makes NaN, even by no weight at all.
+    return ordered[lower] * (1 - weight) + ordered[min(lower + 1, len(ordered) - 1)] * weight
 
 
 def between_last_two(name: str, samples: list[Sample]) -> float | None:
@@ -166,6 +215,8 @@ OVER_TIME: dict[str, Callable[[list[float]], float]] = {
     "min_over_time": extreme(min),
     "max_over_time": extreme(max),
     "sum_over_time": added,
+    "changes": lambda values: sum(a != b and not (math.isnan(a) and math.isnan(b)) for a, b in pairwise(values)),
+    "resets": lambda values: sum(b < a for a, b in pairwise(values)),
     "avg_over_time": mean,
     "stddev_over_time": deviation,
 }
@@ -173,6 +224,9 @@ AGGREGATORS: dict[str, Callable[[list[float]], float]] = {
     "sum": added,
     "avg": mean,
     "count": len,
+    "group": lambda _: 1.0,
+    "stddev": deviation,
+    "quantile": median,  # the only one that is asked for
     "min": extreme(min),
     "max": extreme(max),
 }
@@ -203,12 +257,27 @@ def extrapolated(name: str, samples: list[Sample], begin: int, end: int) -> floa
     return result * factor
 
 
-def aggregate(node: Aggregation, vector: Vector) -> Vector:
-    groups: dict[Labels, list[float]] = defaultdict(list)
+def aggregate(node: Aggregation, vector: Vector, parameter: float) -> Vector:
+    groups: dict[Labels, list[tuple[Labels, float]]] = defaultdict(list)
     for labels, value in vector.items():
         key = without(labels, "__name__", *node.labels) if node.without else only(labels, *node.labels)
-        groups[key].append(value)
-    return {key: AGGREGATORS[node.operator](values) for key, values in groups.items()}
+        groups[key].append((labels, value))
+    if node.operator == "topk":
+        chosen = (sorted(elements, key=from_the_top)[: int(parameter)] for elements in groups.values())
+        return {labels: value for elements in chosen for labels, value in elements}
+    if node.operator == "count_values":
+        assert isinstance(node.parameter, Text)
+        counts: Vector = defaultdict(float)
+        for key, elements in groups.items():
+            for _, value in elements:
+                counts[tuple(sorted((*key, (node.parameter.value, f"{value:g}"))))] += 1.0
+        return dict(counts)
+    return {key: AGGREGATORS[node.operator]([value for _, value in elements]) for key, elements in groups.items()}
+
+
+def from_the_top(element: tuple[Labels, float]) -> tuple[bool, float, Labels]:
+    labels, value = element
+    return math.isnan(value), 0.0 if math.isnan(value) else -value, labels
 
 
 def histogram_quantile(quantile: float, vector: Vector) -> Vector:
