@@ -34,6 +34,9 @@ class Peer:
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
+    def close(self) -> None:
+        self._connection.close()
+
     def write(self, write_request: bytes) -> None:
         headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}
         status, body = self._post("/api/v1/write", compress(write_request), headers)

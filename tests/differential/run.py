@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from random import Random
 from typing import TextIO
@@ -147,9 +148,9 @@ def _shown(answer: Answer) -> str:
 
 def run(seed: int, cases: int, *, keep_going: bool = False, progress: Callable[[str], None] = lambda _: None) -> Tally:
     """Start a Prometheus and run cases against it."""
-    with run_prometheus("", *FLAGS) as prometheus:
+    with run_prometheus("", *FLAGS) as prometheus, closing(Peer(prometheus.port)) as peer:
         end_ms = int(time.time() * 1000) // _STEP_MS * _STEP_MS
-        differential = Differential(Peer(prometheus.port), end_ms)
+        differential = Differential(peer, end_ms)
         differential.run(seed, cases, keep_going=keep_going, progress=progress)
         return differential.tally
 
