@@ -18,7 +18,7 @@ ARGS ?=
 
 .PHONY: help
 help:  ## List the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .uv/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -60,6 +60,11 @@ check: setup  ## What has to hold for every commit: style, types, layers, lock f
 	$(BIN)/lint-imports
 	$(UV) lock --check --offline
 	@if [ -e .coverage ]; then $(BIN)/coverage report; else echo "no coverage yet: make test"; fi
+
+.PHONY: differential
+differential: setup  ## Compare 50,000 generated expressions with a real Prometheus, value by value
+	tests/servers/install.sh prometheus
+	$(BIN)/python -m tests.differential.run $(ARGS)
 
 .PHONY: bench
 bench: setup servers  ## Measure speed and memory, one benchmark after the other (keep the machine quiet)

@@ -11,7 +11,7 @@ from itertools import chain
 import numpy as np
 
 from streams.frame import IndicatorFrame, Points
-from streams.promql.expression import LOOKBACK_MS, Expression, selectors_in
+from streams.promql.expression import LOOKBACK_MS, Expression, reach_of
 from streams.promql.indicator import Indicator, Point
 from streams.promql.lanes import Lanes
 from streams.promql.parse import parse_expression
@@ -214,5 +214,4 @@ class Meter:
 
 
 def _longest_window(expressions: Iterable[Expression]) -> int:
-    selectors = chain.from_iterable(map(selectors_in, expressions))
-    return max((selector.reach_ms for selector in selectors), default=0)
+    return max(map(reach_of, expressions), default=0)

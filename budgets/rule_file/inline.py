@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 
 from budgets.rule_file.condition import hide
 from budgets.rule_file.model import NotTakenError, Rule
-from streams.promql.expression import Expression, Selector, selectors_in
+from streams.promql.expression import Call, Expression, Selector, Subquery, selectors_in, walk
 from streams.promql.parse import PromqlError, parse_expression
 from streams.series.matchers import metric_name_of
 
@@ -42,7 +42,12 @@ class Recordings:
                 selector: self._rules.get(metric_name_of(selector.matchers) or "")
                 for selector in selectors_in(expression)
             }
-            recorded = {selector: self._only(selector, rules) for selector, rules in found.items() if rules}
+            past = _asked_for_their_past(expression)
+            recorded = {
+                selector: self._only(selector, rules, past=selector in past)
+                for selector, rules in found.items()
+                if rules
+            }
             if not recorded:
                 self.used |= used
                 return text
@@ -55,7 +60,7 @@ class Recordings:
         raise NotTakenError("recorded series are recorded from each other in a circle")
 
     @staticmethod
-    def _only(selector: Selector, rules: list[Rule]) -> Rule:
+    def _only(selector: Selector, rules: list[Rule], *, past: bool) -> Rule:
         rule = rules[0]
         reason = ""
         if len(rules) > 1:
@@ -64,11 +69,21 @@ class Recordings:
             reason = "is recorded with labels of the rule's own"
         elif len(selector.matchers) > 1:
             reason = "is recorded, and some of its elements cannot be picked from the expression"
-        elif selector.range_ms is not None or selector.offset_ms:
+        elif past or selector.range_ms is not None or selector.offset_ms:
             reason = "is recorded, and its past is not kept"
         if reason:
             raise NotTakenError(f"{rule.name} {reason}")
         return rule
+
+
+def _asked_for_their_past(expression: Expression) -> set[Selector]:
+    """Selectors in subqueries, and those that are asked when they were recorded."""
+    return {
+        selector
+        for node in walk(expression)
+        if isinstance(node, Subquery) or (isinstance(node, Call) and node.function == "timestamp")
+        for selector in selectors_in(node)
+    }
 
 
 def _parsed(text: str) -> Expression:

@@ -12,7 +12,7 @@ from budgets.spec.file_model import IndicatorKeys
 from budgets.spec.indicators import WELL_KNOWN, Measure, Scope, quantile_of
 from budgets.spec.structure import Place
 from budgets.spec.values import format_duration
-from streams.promql.expression import Selector, selectors_in
+from streams.promql.expression import Selector, Subquery, reach_of, selectors_in, walk
 from streams.promql.parse import PromqlError, parse_expression
 
 # The samples log keeps six hours, and windows are rebuilt from it.
@@ -109,7 +109,7 @@ class Expressions:
         limit = next((key for key in self._usual.limits if key in self._place.keys), "")
         scope = Scope(selector, self._window, self._keys.group_by or ())
         measure = self._usual.measure(scope, self._quantile or limit)
-        reach_ms = max(found.reach_ms for found in selectors_in(parse_expression(measure.expr)))
+        reach_ms = reach_of(parse_expression(measure.expr))
         if reach_ms > LONGEST_REACH_MS:
             self._note("window", _too_far(reach_ms))
         return measure
@@ -127,13 +127,13 @@ class Expressions:
             self._note(key, f"unknown placeholder {unknown[0]}{_at(text, unknown.start())}, expected one of {known}")
             return filled.text
         try:
-            selectors = selectors_in(parse_expression(filled.text))
+            expression = parse_expression(filled.text)
         except PromqlError as error:
             place = "" if error.position is None else _at(text, filled.place_of(error.position))
             self._note(key, f"{_message(error)}{place}")
             return filled.text
-        reach_ms = max((found.reach_ms for found in selectors), default=0)
-        if not selectors:
+        reach_ms = reach_of(expression)
+        if not selectors_in(expression):
             self._note(key, "a constant, expected an expression that looks at series")
         if reach_ms > LONGEST_REACH_MS:
             self._note(key, _too_far(reach_ms))
@@ -142,7 +142,8 @@ class Expressions:
 
 def longest_range_ms(expr: str) -> int:
     """The longest range that an expression looks back; 0 = it has none."""
-    return max((found.range_ms or 0 for found in selectors_in(parse_expression(expr))), default=0)
+    ranged = (node for node in walk(parse_expression(expr)) if isinstance(node, Selector | Subquery))
+    return max((node.range_ms or 0 for node in ranged), default=0)
 
 
 def _too_far(reach_ms: int) -> str:

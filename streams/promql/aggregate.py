@@ -1,4 +1,4 @@
-"""Operators over the elements of a vector: `sum avg min max count`, by groups.
+"""Operators over the elements of a vector: `sum avg min max count group stddev stdvar`, by groups.
 
 Sums are exact before they are rounded, so they do not depend on the order of the series, which differs between a worker
 that has run for a week and one that was just restarted. They are at least as good as Prometheus' compensated ones.
@@ -98,6 +98,22 @@ def _max(values: Floats, groups: Indices, size: int) -> Floats:
     return highest
 
 
+def _group(_values: Floats, _groups: Indices, size: int) -> Floats:
+    return np.ones(size)
+
+
+def _variance(values: Floats, groups: Indices, size: int) -> Floats:
+    """From exact sums of what is left after the mean; at least as good as Prometheus' running one."""
+    count = _count(values, groups, size)
+    off = values - (sum_groups(values, groups, size) / count)[groups]
+    variance: Floats = sum_groups(off * off, groups, size) / count
+    return variance
+
+
+def _deviation(values: Floats, groups: Indices, size: int) -> Floats:
+    return np.sqrt(_variance(values, groups, size))
+
+
 # (values, groups, how many groups) -> a value for each group that has any.
 AGGREGATORS: Final[dict[str, Callable[[Floats, Indices, int], Floats]]] = {
     "sum": _sum,
@@ -105,4 +121,7 @@ AGGREGATORS: Final[dict[str, Callable[[Floats, Indices, int], Floats]]] = {
     "min": _min,
     "max": _max,
     "count": _count,
+    "group": _group,
+    "stddev": _deviation,
+    "stdvar": _variance,
 }

@@ -1,4 +1,4 @@
-"""Operators with at most one vector: `+ - * / % ^` and comparisons."""
+"""Operators with at most one vector: `+ - * / % ^ atan2` and comparisons."""
 
 from typing import Final
 
@@ -13,6 +13,7 @@ ARITHMETIC: Final[dict[str, np.ufunc]] = {
     "/": np.divide,
     "%": np.fmod,
     "^": np.power,
+    "atan2": np.arctan2,
 }
 COMPARISONS: Final[dict[str, np.ufunc]] = {
     "==": np.equal,

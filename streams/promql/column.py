@@ -1,8 +1,11 @@
 """What a function over ranges is: from the window at a step to a value for each of its series."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from streams.promql.expression import ValueType
 from streams.series.arrays import Floats, Mask
 from streams.series.window import Span
 
@@ -19,10 +22,26 @@ class Column:
 class RangeFunction:
     """A function of PromQL over a range vector.
 
-    compute: shared by functions that differ in what follows only. per_second: divided by the range's length.
-    keeps_name: the metric name stays on the result.
+    compute: from the window and the scalar arguments; shared by functions that differ in what follows only.
+    takes: the types of its arguments, one of them the range. refuses: why the scalar arguments are none; None = they
+    are. from_step: `compute` takes, before the scalars, how long the range ends before the step, in ms.
+    per_second: divided by the range's length. keeps_name: the metric name stays on the result.
     """
 
-    compute: Callable[[Span], Column]
+    compute: Callable[..., Column]
+    takes: tuple[ValueType, ...] = ("range",)
+    refuses: Callable[..., str | None] | None = None
+    from_step: bool = False
     per_second: bool = False
     keeps_name: bool = False
+
+
+def compute_all(compute: Callable[..., Column], spans: Sequence[Span], arguments: tuple[float, ...]) -> Column:
+    """A function's values for all series of a window that comes in parts."""
+    if len(spans) == 1:
+        return compute(spans[0], *arguments)
+    columns = [compute(span, *arguments) for span in spans]
+    return Column(
+        np.concatenate([column.values for column in columns]),
+        np.concatenate([column.present for column in columns]),
+    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streams.promql.expression import LOOKBACK_MS, Expression, selectors_in
+from streams.promql.expression import LOOKBACK_MS, Expression, reach_of
 from streams.promql.lanes import Lanes
 from streams.promql.parse import PromqlError
 from streams.promql.plan import Plan
@@ -47,7 +47,7 @@ def evaluate(expression: Expression, series: Iterable[Series], at_ms: int) -> tu
         PromqlError: it looks back too far.
         WireError: the labels are none that a series can have.
     """
-    reach_ms = max((selector.reach_ms for selector in selectors_in(expression)), default=0)
+    reach_ms = reach_of(expression)
     if reach_ms > LONGEST_REACH_MS:
         raise PromqlError(f"looks back further than {LONGEST_REACH_MS // 86_400_000} days")
     store = SeriesStore(Ceilings(2**31 - 1, 2**31 - 1), lag_ms=1, keep_ms=max(reach_ms, LOOKBACK_MS))

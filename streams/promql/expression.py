@@ -13,7 +13,7 @@ from streams.series.matchers import Matcher
 # Prometheus' default lookback: an instant selector takes the latest sample of the five minutes before.
 LOOKBACK_MS = 300_000
 
-ValueType = Literal["scalar", "vector", "range"]
+ValueType = Literal["scalar", "vector", "range", "text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,13 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """A text, as some functions take them."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Selector:
     """Series by their labels, at one moment or over a range.
 
@@ -54,6 +61,24 @@ class Selector:
 
 
 @dataclass(frozen=True, slots=True)
+class Subquery:
+    """What a vector comes to at the multiples of a step within a range, as samples.
+
+    offset_ms: how far back from the step the range ends, never negative.
+    """
+
+    operand: "Expression"
+    range_ms: int
+    step_ms: int
+    offset_ms: int = 0
+
+    def times_before(self, step_ms: int) -> range:
+        """The moments in (step - offset - range, step - offset], oldest first."""
+        end = step_ms - self.offset_ms
+        return range(((end - self.range_ms) // self.step_ms + 1) * self.step_ms, end + 1, self.step_ms)
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A function with its arguments."""
 
@@ -66,12 +91,14 @@ class Aggregation:
     """An operator over the elements of a vector that agree in some labels.
 
     labels: sorted, without repeats. without: they are the ones that do not matter, instead of the ones that do.
+    parameter: the number of `topk`, the label of `count_values`; None = the operator takes none.
     """
 
     operator: str
     operand: "Expression"
     labels: tuple[str, ...]
     without: bool
+    parameter: "Expression | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +134,7 @@ class Negation:
     operand: "Expression"
 
 
-Expression = Number | Selector | Call | Aggregation | Binary | Negation
+Expression = Number | Text | Selector | Subquery | Call | Aggregation | Binary | Negation
 
 
 def children_of(expression: Expression) -> tuple[Expression, ...]:
@@ -115,11 +142,13 @@ def children_of(expression: Expression) -> tuple[Expression, ...]:
     match expression:
         case Call():
             return expression.arguments
-        case Aggregation() | Negation():
+        case Aggregation():
+            return (expression.operand,) if expression.parameter is None else (expression.parameter, expression.operand)
+        case Negation() | Subquery():
             return (expression.operand,)
         case Binary():
             return (expression.left, expression.right)
-        case Number() | Selector():
+        case Number() | Text() | Selector():
             return ()
 
 
@@ -133,3 +162,22 @@ def walk(expression: Expression) -> Iterator[Expression]:
 def selectors_in(expression: Expression) -> tuple[Selector, ...]:
     """Its selectors, each once, in order."""
     return tuple(dict.fromkeys(node for node in walk(expression) if isinstance(node, Selector)))
+
+
+def reach_of(expression: Expression) -> int:
+    """How far before a step, in ms, the samples lie that its value depends on."""
+    if isinstance(expression, Selector):
+        return expression.reach_ms
+    further = max(map(reach_of, children_of(expression)), default=0)
+    if further and isinstance(expression, Subquery):
+        # Without a selector inside there are no samples to look back at.
+        further += expression.range_ms + expression.offset_ms
+    return further
+
+
+def evaluations_in(expression: Expression) -> int:
+    """How many times a step evaluates what stands in its subqueries."""
+    inside = sum(map(evaluations_in, children_of(expression)))
+    if not isinstance(expression, Subquery):
+        return inside
+    return -(-expression.range_ms // expression.step_ms) * (1 + inside)

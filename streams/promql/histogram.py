@@ -1,11 +1,13 @@
-"""Quantiles of classic histograms: `histogram_quantile`.
+"""Quantiles and shares of classic histograms: `histogram_quantile histogram_fraction`.
 
-The rules are Prometheus' (promql/quantile.go, `BucketQuantile`): buckets sorted by bound and added up where bounds are
-equal, decreases and differences below 1e-12 evened out, linear interpolation in the bucket of the rank.
+The rules are Prometheus' (promql/quantile.go, `BucketQuantile`, `BucketFraction`): buckets sorted by bound and added up
+where bounds are equal, linear interpolation in the bucket; for quantiles decreases and differences below 1e-12 are
+evened out before.
 """
 
 import math
 import re
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -77,6 +79,36 @@ def _interpolated(bounds: list[float], counts: list[float], rank: float) -> floa
     return start + (bounds[bucket] - start) * (rank / count if count else math.nan)
 
 
+def bucket_fraction(lower: float, upper: float, bounds: list[float], counts: list[float]) -> float:
+    """The share of the observations of one histogram between two values; as `bucket_quantile`."""
+    if bounds[-1] != math.inf:
+        return math.nan
+    bounds, counts = _coalesced(bounds, counts)
+    observations = counts[-1]
+    if observations == 0 or math.isnan(lower) or math.isnan(upper):
+        return math.nan
+    if lower >= upper:
+        return 0.0
+    below = [_rank_of(value, bounds, counts) for value in (lower, upper)]
+    # Written so that counts that are no numbers come out as Prometheus has them.
+    low, high = (observations if rank is None or rank > observations else rank for rank in below)
+    return (high - low) / observations if observations else math.nan
+
+
+def _rank_of(value: float, bounds: list[float], counts: list[float]) -> float | None:
+    """How many observations lie below a value; None = it is beyond all buckets."""
+    start = 0.0 if bounds[0] > 0 else -math.inf
+    rank = 0.0
+    for bound, count in zip(bounds, counts, strict=True):
+        if start >= value:
+            return rank
+        if value < bound:
+            # A bucket without an end does not tell where in it.
+            return count if start == -math.inf else rank + (count - rank) * (value - start) / (bound - start)
+        start, rank = bound, count
+    return None
+
+
 def _search(counts: list[float], rank: float) -> int:
     """The first bucket but the last whose count reaches the rank, else the last; by halves, which matters for NaN."""
     low, high = 0, len(counts) - 1
@@ -137,8 +169,8 @@ class Buckets(Follower):
         self._texts: list[str] = []
         self._order: Indices | None = None
 
-    def quantile(self, quantile: float, vector: Vector) -> Vector:
-        """The quantile of each histogram; its elements are `histograms`' groups."""
+    def apply(self, function: Callable[[list[float], list[float]], float], vector: Vector) -> Vector:
+        """A function of each histogram's bounds and counts; the result's elements are `histograms`' groups."""
         groups = self.histograms.of(vector.domain)
         self._follow(vector.domain)
         if self._order is None:
@@ -153,9 +185,7 @@ class Buckets(Follower):
         counts = vector.values[order].tolist()
         bounds = [self._bounds[element] for element in order.tolist()]
         cuts = [*starts.tolist(), len(counts)]
-        values[owners[starts]] = [
-            bucket_quantile(quantile, bounds[start:end], counts[start:end]) for start, end in pairwise(cuts)
-        ]
+        values[owners[starts]] = [function(bounds[start:end], counts[start:end]) for start, end in pairwise(cuts)]
         present[owners[starts]] = True
         return Vector(self.histograms, values, present)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from streams.promql.column import Column
+from streams.promql.column import Column, compute_all
 from streams.promql.expression import LOOKBACK_MS, Selector
 from streams.promql.vector import Vector
 from streams.series.arrays import Indices, Rows
@@ -28,6 +28,12 @@ def latest(span: Span) -> Column:
     return Column(values, present)
 
 
+def latest_time(span: Span) -> Column:
+    """When each series had its latest sample, in seconds: `timestamp` of an instant selector."""
+    times = span.columns.times_at(span.slots(span.last)).astype(np.float64) + span.columns.epoch_ms
+    return Column(times / 1000.0, latest(span).present)
+
+
 class Feed:
     """What one selector reads from its lane."""
 
@@ -38,9 +44,9 @@ class Feed:
         self.generation = members.generation
         self.seen = 0
 
-    def read(self, compute: Callable[[Span], Column], step_ms: int) -> Vector:
-        """The function's values at a step."""
-        column = self._lane.column(compute, step_ms)
+    def read(self, compute: Callable[..., Column], step_ms: int, *arguments: float) -> Vector:
+        """The function's values at a step, with its scalar arguments."""
+        column = self._lane.column(compute, step_ms, arguments)
         if self.places is None:
             return Vector(self.members, column.values, column.present)
         return Vector(self.members, column.values[self.places], column.present[self.places])
@@ -57,7 +63,7 @@ class Lane:
         self._settled = True
         self._step_ms: int | None = None
         self._spans: list[Span] = []
-        self._computed: dict[Callable[[Span], Column], Column] = {}
+        self._computed: dict[tuple[Callable[..., Column], tuple[float, ...]], Column] = {}
 
     def feed(self, members: Members) -> Feed:
         """What a selector reads from here."""
@@ -74,7 +80,11 @@ class Lane:
         self._feeds = feeds
         return bool(feeds)
 
-    def column(self, compute: Callable[[Span], Column], step_ms: int) -> Column:
+    def forget(self) -> None:
+        """Be ready for steps that lie before the latest one."""
+        self._settled, self._step_ms = False, None
+
+    def column(self, compute: Callable[..., Column], step_ms: int, arguments: tuple[float, ...]) -> Column:
         """A function's values for all series of the lane, once a step."""
         if step_ms != self._step_ms:
             self._settle()
@@ -82,19 +92,10 @@ class Lane:
             self._spans = self.window.latest_at(step) if self._instant else self.window.move_to(step)
             self._step_ms = step_ms
             self._computed.clear()
-        column = self._computed.get(compute)
+        column = self._computed.get((compute, arguments))
         if column is None:
-            column = self._computed[compute] = self._compute(compute)
+            column = self._computed[compute, arguments] = compute_all(compute, self._spans, arguments)
         return column
-
-    def _compute(self, compute: Callable[[Span], Column]) -> Column:
-        if len(self._spans) == 1:
-            return compute(self._spans[0])
-        columns = [compute(span) for span in self._spans]
-        return Column(
-            np.concatenate([column.values for column in columns]),
-            np.concatenate([column.present for column in columns]),
-        )
 
     def _settle(self) -> None:
         """Follow the selectors: new series at the end, everything anew when rows were renumbered."""
@@ -149,6 +150,15 @@ class Lanes:
             }
             if not self._lanes[key].retain(members):
                 del self._lanes[key]
+
+    def forget(self) -> None:
+        """Be ready for steps that lie before the latest one, as those of a subquery do every time."""
+        for lane in self._lanes.values():
+            lane.forget()
+
+    def another(self) -> "Lanes":
+        """Lanes of their own over the same series, for steps of their own."""
+        return Lanes(self._columns, self._selection)
 
     def rebase(self, by_ms: int) -> None:
         """Follow `Columns.rebase`."""

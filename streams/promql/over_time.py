@@ -80,7 +80,7 @@ def _extreme(choose: np.ufunc) -> Callable[[Samples], Floats]:
     return fold
 
 
-def _stddev(samples: Samples) -> Floats:
+def _variance(samples: Samples) -> Floats:
     width = samples.values.shape[1]
     count = mean = mean_rest = squares = squares_rest = np.zeros(width)
     for value, there in zip(samples.values, samples.there, strict=True):
@@ -92,8 +92,12 @@ def _stddev(samples: Samples) -> Floats:
         mean, mean_rest = np.where(there, new_mean, mean), np.where(there, new_rest, mean_rest)
         squares = np.where(there, new_squares, squares)
         squares_rest = np.where(there, new_squares_rest, squares_rest)
-    deviation: Floats = np.sqrt((squares + squares_rest) / count)
-    return deviation
+    variance: Floats = (squares + squares_rest) / count
+    return variance
+
+
+def _stddev(samples: Samples) -> Floats:
+    return np.sqrt(_variance(samples))
 
 
 def _count(samples: Samples) -> Floats:
@@ -110,6 +114,9 @@ def _last(samples: Samples) -> Floats:
     return last
 
 
+# Which series have any sample in the range; `absent_over_time` asks.
+present_samples: Final = _fold(_present)
+
 FUNCTIONS: Final = {
     "avg_over_time": RangeFunction(_fold(_avg)),
     "min_over_time": RangeFunction(_fold(_extreme(np.fmin))),
@@ -117,6 +124,7 @@ FUNCTIONS: Final = {
     "sum_over_time": RangeFunction(_fold(_sum)),
     "count_over_time": RangeFunction(_fold(_count)),
     "last_over_time": RangeFunction(_fold(_last), keeps_name=True),
-    "present_over_time": RangeFunction(_fold(_present)),
+    "present_over_time": RangeFunction(present_samples),
     "stddev_over_time": RangeFunction(_fold(_stddev)),
+    "stdvar_over_time": RangeFunction(_fold(_variance)),
 }

@@ -4,6 +4,7 @@ The grammar and the types are the parser package's business; here its nodes are 
 """
 
 import re
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Final, Literal
 
@@ -18,16 +19,31 @@ from streams.promql.expression import (
     Negation,
     Number,
     Selector,
+    Subquery,
+    Text,
     ValueType,
+    evaluations_in,
     selectors_in,
 )
-from streams.promql.functions import AGGREGATORS, ARITHMETIC, COMPARISONS, SET_OPERATORS, SIGNATURES
+from streams.promql.functions import (
+    AGGREGATIONS,
+    ARITHMETIC,
+    COMPARISONS,
+    REFUSED_AGGREGATIONS,
+    REFUSED_FUNCTIONS,
+    SET_OPERATORS,
+    SIGNATURES,
+)
+from streams.promql.relabel import RELABELLERS
+from streams.promql.subquery import MOST_EVALUATIONS
 from streams.series.matchers import Matcher, MatchOp
 from streams.series.regexes import RegexError
 
 # More than any person writes, few enough for recursion.
 _MOST_NESTED = 50
 _MOST_OPERATORS = 200
+# Prometheus' default evaluation interval, which a subquery without a step takes.
+DEFAULT_SUBQUERY_STEP_MS = 60_000
 _MATCH_OPS: Final[tuple[tuple[grammar.MatchOp, MatchOp], ...]] = (
     (grammar.MatchOp.Equal, "="),
     (grammar.MatchOp.NotEqual, "!="),
@@ -69,8 +85,11 @@ def parse_expression(text: str) -> Expression:
     except ValueError as error:
         raise PromqlSyntaxError(_explain(str(error), text)) from None
     expression = _Translation(text).translate(parsed)
-    if type_of(expression) == "range":
-        raise PromqlError("a range of samples is no indicator; expected a vector or a scalar")
+    found = type_of(expression)
+    if found in {"range", "text"}:
+        what = "a range of samples" if found == "range" else "a text"
+        raise PromqlError(f"{what} is no indicator; expected a vector or a scalar")
+    _check_cost(expression, text)
     return expression
 
 
@@ -85,20 +104,24 @@ def selectors_of(expr: str) -> tuple[Selector, ...]:
 
 def type_of(expression: Expression) -> ValueType:
     """What an expression evaluates to."""
+    found: ValueType = "vector"
     match expression:
         case Number():
-            return "scalar"
-        case Selector():
-            return "vector" if expression.range_ms is None else "range"
+            found = "scalar"
+        case Text():
+            found = "text"
+        case Subquery():
+            found = "range"
+        case Selector() if expression.range_ms is not None:
+            found = "range"
         case Call():
-            return SIGNATURES[expression.function][1]
-        case Aggregation():
-            return "vector"
+            found = SIGNATURES[expression.function].gives
         case Negation():
-            return type_of(expression.operand)
+            found = type_of(expression.operand)
         case Binary():
             both = {type_of(expression.left), type_of(expression.right)}
-            return "scalar" if both == {"scalar"} else "vector"
+            found = "scalar" if both == {"scalar"} else "vector"
+    return found
 
 
 def _check_size(text: str) -> None:
@@ -114,6 +137,23 @@ def _check_size(text: str) -> None:
         raise PromqlError(f"{operators} operators, at most {_MOST_OPERATORS} are taken")
 
 
+def _check_cost(expression: Expression, text: str) -> None:
+    evaluations = evaluations_in(expression)
+    if evaluations > MOST_EVALUATIONS:
+        raise PromqlError(
+            f"its subqueries take {evaluations} evaluations at every step, at most {MOST_EVALUATIONS} are made: "
+            "a longer step or a shorter range takes fewer",
+            _first(text, r"\[[^\]]*:"),
+        )
+
+
+def _first(text: str, pattern: str) -> int | None:
+    """The first place of something outside of quotes."""
+    plain = _TEXTS.sub(lambda quoted: " " * len(quoted[0]), text)
+    found = re.search(pattern, plain)
+    return found.start() if found else None
+
+
 def _explain(message: str, text: str) -> str:
     if not text.strip():
         return "the expression is empty"
@@ -127,17 +167,20 @@ class _Translation:
         self._text = text
 
     def translate(self, node: object) -> Expression:
+        if isinstance(node, grammar.NumberLiteral):
+            return Number.of(node.val)
+        if isinstance(node, grammar.StringLiteral):
+            return Text(node.val)
+        expression: Expression
         match node:
-            case grammar.NumberLiteral():
-                expression: Expression = Number.of(node.val)
             case grammar.ParenExpr():
                 expression = self.translate(node.expr)
             case grammar.UnaryExpr():
                 expression = Negation(self.translate(node.expr))
-            case grammar.VectorSelector():
-                expression = self._selector(node, None)
-            case grammar.MatrixSelector():
-                expression = self._selector(node.vector_selector, _milliseconds(node.range))
+            case grammar.VectorSelector() | grammar.MatrixSelector():
+                expression = self._selector(node)
+            case grammar.SubqueryExpr():
+                expression = self._subquery(node)
             case grammar.Call():
                 expression = self._call(node)
             case grammar.AggregateExpr():
@@ -145,30 +188,21 @@ class _Translation:
             case grammar.BinaryExpr():
                 expression = self._binary(node)
             case _:
-                raise self._refusal(node)
+                raise PromqlError(f"{type(node).__name__} is not supported")
         return expression
 
-    def _refusal(self, node: object) -> PromqlError:
-        if isinstance(node, grammar.SubqueryExpr):
-            return PromqlError("subqueries are not supported", self._find(r"\[[^\]]*:"))
-        if isinstance(node, grammar.StringLiteral):
-            return PromqlError("a text is no indicator; expected a vector or a scalar")
-        return PromqlError(f"{type(node).__name__} is not supported")
-
     def _find(self, pattern: str) -> int | None:
-        """The place of something that stands in the text once, outside of quotes."""
-        plain = _TEXTS.sub(lambda quoted: " " * len(quoted[0]), self._text)
-        places = [found.start() for found in re.finditer(pattern, plain)]
-        return places[0] if len(places) == 1 else None
+        """The first place of something that is refused wherever it stands."""
+        return _first(self._text, pattern)
 
-    def _selector(self, node: grammar.VectorSelector, range_ms: int | None) -> Selector:
-        if node.at is not None:
-            raise PromqlError("@ is not supported: an indicator follows the log's time", self._find("@"))
+    def _selector(self, node: grammar.VectorSelector | grammar.MatrixSelector) -> Selector:
+        range_ms = None
+        if isinstance(node, grammar.MatrixSelector):
+            range_ms = _milliseconds(node.range)
+            node = node.vector_selector
         if node.matchers.or_matchers:
-            raise PromqlError("`or` between matchers is not supported", self._find(r"\bor\b"))
-        offset_ms = _milliseconds(node.offset) if node.offset is not None else 0
-        if offset_ms < 0:
-            raise PromqlError("a negative offset looks into the future", self._find(r"\boffset\b"))
+            raise PromqlError("`or` between matchers is not supported", self._find(r"(?<=\s)or\b(?=[^{}]*\})"))
+        offset_ms = self._offset(node)
         try:
             matchers = [Matcher(m.name, _match_op(m.op), m.value) for m in node.matchers.matchers]
         except RegexError as error:
@@ -177,27 +211,55 @@ class _Translation:
             matchers.insert(0, Matcher("__name__", "=", node.name))
         return Selector(tuple(matchers), range_ms, offset_ms)
 
+    def _offset(self, node: grammar.VectorSelector | grammar.SubqueryExpr) -> int:
+        if node.at is not None:
+            raise PromqlError("@ is not supported: an indicator follows the log's time", self._find("@"))
+        offset_ms = _milliseconds(node.offset) if node.offset is not None else 0
+        if offset_ms < 0:
+            raise PromqlError("a negative offset looks into the future", self._find(r"\boffset\s*-"))
+        return offset_ms
+
+    def _subquery(self, node: grammar.SubqueryExpr) -> Subquery:
+        offset_ms = self._offset(node)
+        range_ms = _milliseconds(node.range)
+        step_ms = _milliseconds(node.step) if node.step is not None else DEFAULT_SUBQUERY_STEP_MS
+        return Subquery(self.translate(node.expr), range_ms, step_ms, offset_ms)
+
     def _call(self, node: grammar.Call) -> Call:
         name = node.func.name
+        place = self._find(rf"\b{name}\s*\(")
         if name not in SIGNATURES:
-            raise PromqlError(f"function {name} is not supported", self._find(rf"\b{name}\s*\("))
+            raise PromqlError(_refusal("function", name, REFUSED_FUNCTIONS), place)
         arguments = tuple(self.translate(argument) for argument in node.args)
-        expected = SIGNATURES[name][0]
+        signature = SIGNATURES[name]
+        missing = len(signature.takes) - len(arguments)
+        if 0 < missing <= len(signature.defaults):
+            arguments += signature.defaults[-missing:]
+        expected = signature.takes
+        if signature.more:
+            expected = expected[:-1] + expected[-1:] * (1 - missing)
         found = tuple(type_of(argument) for argument in arguments)
         if found != expected:
-            raise PromqlError(
-                f"function {name} expects ({', '.join(expected)}), got ({', '.join(found)})",
-                self._find(rf"\b{name}\s*\("),
-            )
+            raise PromqlError(f"function {name} expects ({', '.join(expected)}), got ({', '.join(found)})", place)
+        if name in RELABELLERS:
+            try:
+                RELABELLERS[name](*texts_of(arguments[1:]))
+            except RegexError as error:
+                raise PromqlError(str(error), place) from None
         return Call(name, arguments)
 
     def _aggregation(self, node: grammar.AggregateExpr) -> Aggregation:
         operator = str(node.op)
-        if operator not in AGGREGATORS:
-            raise PromqlError(f"aggregation {operator} is not supported", self._find(rf"\b{operator}\b"))
+        place = self._find(rf"\b{operator}\b")
+        if operator not in AGGREGATIONS:
+            raise PromqlError(_refusal("aggregation", operator, REFUSED_AGGREGATIONS), place)
         labels = node.modifier.labels if node.modifier else []
         without = node.modifier is not None and node.modifier.type == grammar.AggModifierType.Without
-        return Aggregation(operator, self.translate(node.expr), tuple(sorted(set(labels))), without)
+        parameter = None if node.param is None else self.translate(node.param)
+        found = None if parameter is None else type_of(parameter)
+        if found != AGGREGATIONS[operator]:
+            raise PromqlError(f"aggregation {operator} expects {AGGREGATIONS[operator]}, got {found}", place)
+        return Aggregation(operator, self.translate(node.expr), tuple(sorted(set(labels))), without, parameter)
 
     def _binary(self, node: grammar.BinaryExpr) -> Binary:
         operator = str(node.op)
@@ -223,9 +285,19 @@ class _Translation:
         return Matching(tuple(sorted(set(labels))), on, many, include)
 
 
+def texts_of(arguments: Iterable[Expression]) -> list[str]:
+    """The texts of arguments that are known to be such."""
+    return [argument.value for argument in arguments if isinstance(argument, Text)]
+
+
+def _refusal(kind: str, name: str, reasons: Mapping[str, str]) -> str:
+    return f"{kind} {name} is not supported" + (f": {reasons[name]}" if name in reasons else "")
+
+
 def _match_op(op: grammar.MatchOp) -> MatchOp:
     return next(ours for theirs, ours in _MATCH_OPS if theirs == op)
 
 
-def _milliseconds(duration: timedelta) -> int:
+def _milliseconds(duration: timedelta | None) -> int:
+    assert duration is not None
     return round(duration / timedelta(milliseconds=1))

@@ -1,15 +1,19 @@
 """From nodes of expressions to what is computed at a step.
 
-Every distinct part of the expressions in use is one `Step` object, computed once a step however many indicators use
+Every distinct part of the expressions in use is one `Part` object, computed once a step however many indicators use
 it. What a part knows of its elements (groups, matches) lives in it from step to step.
 """
 
+import math
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 
 from streams.promql.arithmetic import between_scalars, with_scalar
-from streams.promql.elementwise import ELEMENTWISE, scalar_of, vector_of
+from streams.promql.choose import Chooser, ValueCounter
+from streams.promql.column import RangeFunction
+from streams.promql.elementwise import ELEMENTWISE, apply_to_elements, scalar_of, vector_of
 from streams.promql.expression import (
     Aggregation,
     Binary,
@@ -18,15 +22,22 @@ from streams.promql.expression import (
     Negation,
     Number,
     Selector,
+    Subquery,
+    Text,
     children_of,
     selectors_in,
     walk,
 )
-from streams.promql.functions import AGGREGATORS, ARITHMETIC, RANGE_FUNCTIONS, SET_OPERATORS
-from streams.promql.histogram import Buckets
-from streams.promql.lanes import Lanes, latest
+from streams.promql.functions import AGGREGATORS, ARITHMETIC, CHOOSERS, RANGE_FUNCTIONS, SET_OPERATORS
+from streams.promql.histogram import Buckets, bucket_fraction, bucket_quantile
+from streams.promql.lanes import Feed, Lanes, latest, latest_time
 from streams.promql.matching import SetOperator, VectorOperator
-from streams.promql.vector import Grouping, NameDropper, OneElement, Value, Vector
+from streams.promql.over_time import present_samples
+from streams.promql.relabel import RELABELLERS, labels_of_absent
+from streams.promql.spread import quantile_of_groups
+from streams.promql.subquery import Replay
+from streams.promql.vector import EvaluationError, Grouping, NameDropper, OneElement, Relabeller, Value, Vector
+from streams.series.arrays import Floats, Indices
 from streams.series.labels import METRIC_NAME, Labels, drop_labels, keep_labels
 from streams.series.matchers import metric_name_of
 
@@ -53,6 +64,10 @@ class Part:
             self._step_ms = step_ms
         return self._value
 
+    def forget(self) -> None:
+        """Be ready for steps that lie before the latest one."""
+        self._step_ms = None
+
     def vector_at(self, step_ms: int) -> Vector:
         """The value of a part that is known to be a vector."""
         value = self.at(step_ms)
@@ -72,6 +87,22 @@ class Plan:
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
         self._parts: dict[Expression, Part] = {}
+        self._replays: dict[Subquery, Replay] = {}
+        # What belongs to no family.
+        self._others: dict[str, Callable[[Call], Evaluate]] = {
+            "absent": self._absent,
+            "absent_over_time": self._absent,
+            "histogram_fraction": self._histogram,
+            "histogram_quantile": self._histogram,
+            **dict.fromkeys(RELABELLERS, self._relabelling),
+            "pi": lambda _: lambda _: math.pi,
+            "scalar": self._scalar,
+            "sort": self._sort,
+            "sort_desc": self._sort,
+            "time": lambda _: lambda step_ms: step_ms / 1000,
+            "timestamp": self._timestamp,
+            "vector": self._vector,
+        }
 
     def part(self, expression: Expression) -> Part:
         """The part that computes an expression."""
@@ -85,7 +116,16 @@ class Plan:
         roots = list(expressions)
         used = {node for root in roots for node in walk(root)}
         self._parts = {expression: part for expression, part in self._parts.items() if expression in used}
+        self._replays = {subquery: replay for subquery, replay in self._replays.items() if subquery in used}
         self._lanes.retain(selector for root in roots for selector in selectors_in(root))
+
+    def forget(self) -> None:
+        """Be ready for steps that lie before the latest one, as those of a subquery do every time."""
+        for part in self._parts.values():
+            part.forget()
+        for replay in self._replays.values():
+            replay.forget()
+        self._lanes.forget()
 
     def _compile(self, node: Expression) -> Evaluate:
         match node:
@@ -95,6 +135,8 @@ class Plan:
             case Selector():
                 feed = self._lanes.feed(node)
                 return lambda step_ms: feed.read(latest, step_ms)
+            case Text() | Subquery():
+                raise AssertionError("an argument, not a value of its own")
             case Negation():
                 return self._negation(node)
             case Aggregation():
@@ -106,67 +148,139 @@ class Plan:
 
     def _call(self, node: Call) -> Evaluate:
         if node.function in RANGE_FUNCTIONS:
-            return self._range_function(node)
-        parts = [self.part(argument) for argument in node.arguments]
+            return self._range_function(node, RANGE_FUNCTIONS[node.function])
         if node.function in ELEMENTWISE:
-            return self._elementwise(node, parts)
-        if node.function == "histogram_quantile":
-            return self._quantile(node, parts)
-        if node.function == "scalar":
-            return lambda step_ms: scalar_of(parts[0].vector_at(step_ms))
-        assert node.function == "vector"
-        domain = OneElement()
-        return lambda step_ms: vector_of(parts[0].scalar_at(step_ms), domain)
+            return self._elementwise(node)
+        return self._others[node.function](node)
 
-    def _range_function(self, node: Call) -> Evaluate:
-        function = RANGE_FUNCTIONS[node.function]
-        (selector,) = node.arguments
-        assert isinstance(selector, Selector)
-        assert selector.range_ms is not None
-        feed = self._lanes.feed(selector)
-        seconds = selector.range_ms / 1000
-        dropper = None if function.keeps_name else NameDropper(may_repeat=may_repeat(selector))
+    def _scalar(self, node: Call) -> Evaluate:
+        operand = self.part(node.arguments[0])
+        return lambda step_ms: scalar_of(operand.vector_at(step_ms))
+
+    def _vector(self, node: Call) -> Evaluate:
+        operand, domain = self.part(node.arguments[0]), OneElement()
+        return lambda step_ms: vector_of(operand.scalar_at(step_ms), domain)
+
+    def _sort(self, node: Call) -> Evaluate:
+        return self.part(node.arguments[0]).at  # a set of points has no order
+
+    def _source(self, node: Expression) -> Feed | Replay:
+        """What a function over ranges reads from."""
+        if isinstance(node, Selector):
+            return self._lanes.feed(node)
+        assert isinstance(node, Subquery)
+        replay = self._replays.get(node)
+        if replay is None:
+            # Its moments lie before the step, so it has windows and values of its own.
+            inner = type(self)(self._lanes.another())
+            replay = self._replays[node] = Replay(node, inner.part(node.operand).vector_at, inner.forget)
+        return replay
+
+    def _range_function(self, node: Call, function: RangeFunction) -> Evaluate:
+        place = function.takes.index("range")
+        ranged = node.arguments[place]
+        assert isinstance(ranged, Selector | Subquery)
+        scalars = [self.part(argument) for argument in node.arguments if argument is not ranged]
+        source = self._source(ranged)
+        seconds = (ranged.range_ms or 0) / 1000
+        behind = (float(ranged.offset_ms),) if function.from_step else ()
+        dropper = None if function.keeps_name else NameDropper(may_repeat=may_repeat(ranged))
 
         def evaluate(step_ms: int) -> Vector:
-            vector = feed.read(function.compute, step_ms)
+            arguments = [scalar.scalar_at(step_ms) for scalar in scalars]
+            vector = source.read(function.compute, step_ms, *behind, *arguments)
+            refusal = function.refuses(*arguments) if function.refuses else None
+            if refusal and vector.present.any():
+                raise EvaluationError(refusal)
             if function.per_second:
                 vector = Vector(vector.domain, vector.values / seconds, vector.present)
             return dropper.apply(vector) if dropper else vector
 
         return evaluate
 
-    def _elementwise(self, node: Call, parts: list[Part]) -> Evaluate:
+    def _absent(self, node: Call) -> Evaluate:
+        (operand,) = node.arguments
+        domain = OneElement(labels_of_absent(operand.matchers) if isinstance(operand, Selector) else ())
+        one = np.ones(1)
+        if node.function == "absent":
+            read: Callable[[int], Vector] = self.part(operand).vector_at
+        else:
+            source = self._source(operand)
+
+            def read(step_ms: int) -> Vector:
+                return source.read(present_samples, step_ms)
+
+        return lambda step_ms: Vector(domain, one, ~domain.kept if read(step_ms).present.any() else domain.kept)
+
+    def _timestamp(self, node: Call) -> Evaluate:
+        (operand,) = node.arguments
+        dropper = NameDropper(may_repeat=may_repeat(operand))
+        if isinstance(operand, Selector):
+            feed = self._lanes.feed(operand)
+            return lambda step_ms: dropper.apply(feed.read(latest_time, step_ms))
+        part = self.part(operand)
+
+        def evaluate(step_ms: int) -> Vector:
+            vector = part.vector_at(step_ms)
+            return dropper.apply(Vector(vector.domain, np.full(len(vector.values), step_ms / 1000), vector.present))
+
+        return evaluate
+
+    def _relabelling(self, node: Call) -> Evaluate:
+        operand = self.part(node.arguments[0])
+        texts = [argument.value for argument in node.arguments if isinstance(argument, Text)]
+        relabeller = Relabeller(RELABELLERS[node.function](*texts), "several elements have the same labels")
+        return lambda step_ms: relabeller.apply(operand.vector_at(step_ms))
+
+    def _elementwise(self, node: Call) -> Evaluate:
         function = ELEMENTWISE[node.function]
-        operand, *scalars = parts
+        operand, *scalars = map(self.part, node.arguments)
         dropper = NameDropper(may_repeat=may_repeat(node.arguments[0]))
 
         def evaluate(step_ms: int) -> Vector:
             vector = operand.vector_at(step_ms)
-            values = function.compute(vector.values, *[scalar.scalar_at(step_ms) for scalar in scalars])
-            return dropper.apply(Vector(vector.domain, values, vector.present))
+            return dropper.apply(apply_to_elements(function, vector, [scalar.scalar_at(step_ms) for scalar in scalars]))
 
         return evaluate
 
-    def _quantile(self, node: Call, parts: list[Part]) -> Evaluate:
-        quantile, operand = parts
+    def _histogram(self, node: Call) -> Evaluate:
+        *scalars, operand = map(self.part, node.arguments)
         buckets = Buckets()
-        dropper = NameDropper(may_repeat=may_repeat(node.arguments[1]))
+        compute: Callable[..., float] = bucket_quantile if node.function == "histogram_quantile" else bucket_fraction
+        dropper = NameDropper(may_repeat=may_repeat(node.arguments[-1]))
 
         def evaluate(step_ms: int) -> Vector:
-            return dropper.apply(buckets.quantile(quantile.scalar_at(step_ms), operand.vector_at(step_ms)))
+            function = partial(compute, *[scalar.scalar_at(step_ms) for scalar in scalars])
+            return dropper.apply(buckets.apply(function, operand.vector_at(step_ms)))
 
         return evaluate
 
     def _aggregation(self, node: Aggregation) -> Evaluate:
         operand = self.part(node.operand)
         names = frozenset(node.labels)
-        compute = AGGREGATORS[node.operator]
 
         def label(labels: Labels) -> Labels:
             return drop_labels(labels, names | {METRIC_NAME}) if node.without else keep_labels(labels, names)
 
         grouping = Grouping(label)
+        if isinstance(node.parameter, Text):
+            shows = not node.without or node.parameter.value not in names | {METRIC_NAME}
+            counter = ValueCounter(node.parameter.value, grouping, shows=shows)
+            return lambda step_ms: counter.apply(operand.vector_at(step_ms))
+        if node.parameter is None:
+            return self._fold(operand, grouping, AGGREGATORS[node.operator])
+        parameter = self.part(node.parameter)
+        if node.operator in CHOOSERS:
+            chooser = Chooser(node.operator, grouping)
+            return lambda step_ms: chooser.apply(parameter.scalar_at(step_ms), operand.vector_at(step_ms))
+        assert node.operator == "quantile"
+        return lambda step_ms: self._fold(operand, grouping, partial(quantile_of_groups, parameter.scalar_at(step_ms)))(
+            step_ms
+        )
 
+    def _fold(
+        self, operand: Part, grouping: Grouping, compute: Callable[[Floats, Indices, int], Floats]
+    ) -> Callable[[int], Vector]:
         def evaluate(step_ms: int) -> Vector:
             vector = operand.vector_at(step_ms)
             groups, values, size = grouping.of(vector.domain), vector.values, grouping.size
@@ -220,8 +334,12 @@ def may_repeat(node: Expression) -> bool:
     match node:
         case Selector():
             return metric_name_of(node.matchers) is None
+        case Aggregation() if node.operator in CHOOSERS:
+            return may_repeat(node.operand)
         case Aggregation():
-            return METRIC_NAME in node.labels and not node.without
+            return not node.without and (METRIC_NAME in node.labels or node.parameter == Text(METRIC_NAME))
+        case Call() if node.function in RELABELLERS and node.arguments[1] == Text(METRIC_NAME):
+            return True
         case Binary() if node.operator == "or":
             return True
         case _:

@@ -1,16 +1,17 @@
-"""How fast counters and gauges change: `rate increase delta irate idelta`.
+"""How fast and how often counters and gauges change: `rate increase delta irate idelta`, `changes resets`.
 
 Prometheus' own extrapolation (promql/functions.go, `extrapolatedRate`, `instantValue`), for all series of a window at
 once: the first and the last sample say it all, unless a counter was reset in between or a stale marker lies there.
 Those few series are gone through sample by sample.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
 from streams.promql.column import Column, RangeFunction
-from streams.series.arrays import Floats, Indices
+from streams.series.arrays import Floats, Indices, Mask
 from streams.series.window import Span
 
 
@@ -124,10 +125,41 @@ def _idelta(span: Span) -> Column:
     return _last_two(span, counter=False)[0]
 
 
+def _count_pairs(counts: Callable[[Floats, Floats], Mask]) -> Callable[[Span], Column]:
+    """How many samples differ from the one before in some way."""
+
+    def compute(span: Span) -> Column:
+        values, present = np.zeros(len(span.rows)), np.zeros(len(span.rows), np.bool_)
+        for samples in span.lay_out(np.arange(len(span.rows))):
+            there = samples.there
+            before = samples.values[there.argmax(axis=0), np.arange(there.shape[1])]
+            found = np.zeros(there.shape[1])
+            for value, is_there in zip(samples.values, there, strict=True):
+                found += is_there & counts(before, value)
+                before = np.where(is_there, value, before)
+            values[samples.which] = found
+            present[samples.which] = there.any(axis=0)
+        return Column(values, present)
+
+    return compute
+
+
+def _differs(before: Floats, value: Floats) -> Mask:
+    differs: Mask = (value != before) & ~(np.isnan(value) & np.isnan(before))
+    return differs
+
+
+def _falls(before: Floats, value: Floats) -> Mask:
+    falls: Mask = value < before
+    return falls
+
+
 FUNCTIONS: Final = {
     "rate": RangeFunction(_increase, per_second=True),
     "increase": RangeFunction(_increase),
     "delta": RangeFunction(_delta),
     "irate": RangeFunction(_irate),
     "idelta": RangeFunction(_idelta),
+    "changes": RangeFunction(_count_pairs(_differs)),
+    "resets": RangeFunction(_count_pairs(_falls)),
 }

@@ -75,15 +75,18 @@ class Mapped:
 
 
 class OneElement:
-    """The domain of a vector with one element without labels."""
+    """The domain of a vector with one element, without labels if none are given."""
 
     generation = 0
     size = 1
     kept: Mask = np.ones(1, np.bool_)
 
+    def __init__(self, labels: Labels = ()) -> None:
+        self._labels = labels
+
     def labels(self, element: int) -> Labels:  # noqa: ARG002  there is one
-        """No labels."""
-        return ()
+        """Its labels."""
+        return self._labels
 
 
 class Follower:
@@ -165,24 +168,37 @@ class Grouping(Follower):
         self.generation += 1
 
 
-class NameDropper:
-    """Takes the metric name off a vector's elements, as most functions do."""
+class Relabeller:
+    """Gives a vector's elements other labels.
 
-    def __init__(self, *, may_repeat: bool) -> None:
+    complaint: what is wrong if two of them come to have the same; None = they cannot.
+    """
+
+    def __init__(self, relabel: Callable[[Labels], Labels], complaint: str | None) -> None:
         self._inner: Domain | None = None
         self._mapped: Mapped | None = None
-        self._distinct = Grouping(drop_name) if may_repeat else None
+        self._relabel = relabel
+        self._complaint = complaint
+        self._distinct = Grouping(relabel) if complaint is not None else None
 
     def apply(self, vector: Vector) -> Vector:
-        """The vector without names.
+        """The vector with the other labels.
 
         Raises:
-            EvaluationError: two elements differ in nothing but their name.
+            EvaluationError: two elements have the same.
         """
         if self._distinct is not None:
             groups = self._distinct.of(vector.domain)[vector.present]
             if len(groups) > 1 and len(np.unique(groups)) < len(groups):
-                raise EvaluationError("several elements have the same labels but for the metric name")
+                raise EvaluationError(str(self._complaint))
         if self._mapped is None or vector.domain is not self._inner:
-            self._inner, self._mapped = vector.domain, Mapped(vector.domain, drop_name)
+            self._inner, self._mapped = vector.domain, Mapped(vector.domain, self._relabel)
         return Vector(self._mapped, vector.values, vector.present)
+
+
+class NameDropper(Relabeller):
+    """Takes the metric name off a vector's elements, as most functions do."""
+
+    def __init__(self, *, may_repeat: bool) -> None:
+        complaint = "several elements have the same labels but for the metric name" if may_repeat else None
+        super().__init__(drop_name, complaint)

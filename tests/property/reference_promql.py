@@ -11,11 +11,22 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from operator import itemgetter
 
-from streams.promql.expression import Aggregation, Binary, Call, Expression, Matching, Negation, Number, Selector
+from streams.promql.expression import (
+    Aggregation,
+    Binary,
+    Call,
+    Expression,
+    Matching,
+    Negation,
+    Number,
+    Selector,
+    Subquery,
+    Text,
+)
 from streams.series.matchers import matches_all
+from tests.property.reference_ranges import Sample, added, deviation, extreme, mean, median, over_range
 
 Labels = tuple[tuple[str, str], ...]
-Sample = tuple[int, float]
 Vector = dict[Labels, float]
 STALE = struct.pack("<Q", 0x7FF0000000000002)
 LOOKBACK_MS = 300_000
@@ -64,11 +75,15 @@ class Reference:
                 value = self.evaluate(node.operand, step_ms)
                 return unnamed({k: -v for k, v in value.items()}) if isinstance(value, dict) else -value
             case Aggregation():
-                return aggregate(node, self._vector(node.operand, step_ms))
+                parameter = self.evaluate(node.parameter, step_ms) if isinstance(node.parameter, Number) else 0.0
+                assert isinstance(parameter, float)
+                return aggregate(node, self._vector(node.operand, step_ms), parameter)
             case Binary():
                 return binary(node, self.evaluate(node.left, step_ms), self.evaluate(node.right, step_ms))
             case Call():
                 return self._call(node, step_ms)
+            case Text() | Subquery():
+                raise AssertionError
 
     def _vector(self, node: Expression, step_ms: int) -> Vector:
         value = self.evaluate(node, step_ms)
@@ -89,8 +104,9 @@ class Reference:
 
     def _call(self, node: Call, step_ms: int) -> float | Vector:
         name = node.function
-        if isinstance(node.arguments[0], Selector) and node.arguments[0].range_ms is not None:
-            return self._range_call(name, node.arguments[0], step_ms)
+        first = node.arguments[0]
+        if isinstance(first, Subquery) or (isinstance(first, Selector) and first.range_ms is not None):
+            return self._range_call(name, first, step_ms)
         values = [self.evaluate(argument, step_ms) for argument in node.arguments]
         if name == "vector":
             assert isinstance(values[0], float)
@@ -110,17 +126,24 @@ class Reference:
             {k: math.nan if math.isnan(v) or math.isnan(scalar) else choose(v, scalar) for k, v in vector.items()}
         )
 
-    def _range_call(self, name: str, selector: Selector, step_ms: int) -> Vector:
-        assert selector.range_ms is not None
-        end = step_ms - selector.offset_ms
-        begin = end - selector.range_ms
+    def _range_call(self, name: str, node: Selector | Subquery, step_ms: int) -> Vector:
+        assert node.range_ms is not None
+        end = step_ms - node.offset_ms
+        begin = end - node.range_ms
         result = {}
-        for labels, samples in self._select(selector):
+        for labels, samples in self._replay(node, begin, end) if isinstance(node, Subquery) else self._select(node):
             inside = [(t, v) for t, v in samples if begin < t <= end and not is_stale(v)]
             value = over_range(name, inside, begin, end) if inside else None
             if value is not None:
                 result[labels] = value
         return result if name == "last_over_time" else unnamed(result)
+
+    def _replay(self, node: Subquery, begin: int, end: int) -> list[tuple[Labels, list[Sample]]]:
+        found: dict[Labels, list[Sample]] = defaultdict(list)
+        for number in range(begin // node.step_ms + 1, end // node.step_ms + 1):
+            for labels, value in self._vector(node.operand, number * node.step_ms).items():
+                found[labels].append((number * node.step_ms, value))
+        return list(found.items())
 
 
 def unnamed(vector: Vector) -> Vector:
@@ -130,91 +153,39 @@ def unnamed(vector: Vector) -> Vector:
     return result
 
 
-def over_range(name: str, samples: list[Sample], begin: int, end: int) -> float | None:
-    if name in {"rate", "increase", "delta"}:
-        return extrapolated(name, samples, begin, end)
-    if name in {"irate", "idelta"}:
-        return between_last_two(name, samples)
-    return OVER_TIME[name]([value for _, value in samples])
-
-
-def between_last_two(name: str, samples: list[Sample]) -> float | None:
-    if len(samples) < 2:
-        return None
-    (t0, v0), (t1, v1) = samples[-2:]
-    change = v1 if name == "irate" and v1 < v0 else v1 - v0
-    return change / ((t1 - t0) / 1000) if name == "irate" else change
-
-
-def extreme(choose: Callable[[list[float]], float]) -> Callable[[list[float]], float]:
-    return lambda values: choose([v for v in values if not math.isnan(v)] or [math.nan])
-
-
-def mean(values: list[float]) -> float:
-    return added(values) / len(values)
-
-
-def deviation(values: list[float]) -> float:
-    if not all(map(math.isfinite, values)):
-        return math.nan
-    middle = math.fsum(values) / len(values)
-    return math.sqrt(math.fsum((v - middle) ** 2 for v in values) / len(values))
-
-
-def added(values: list[float]) -> float:
-    return math.fsum(values) if all(map(math.isfinite, values)) else sum(values)
-
-
-OVER_TIME: dict[str, Callable[[list[float]], float]] = {
-    "count_over_time": len,
-    "present_over_time": lambda _: 1.0,
-    "last_over_time": lambda values: values[-1],
-    "min_over_time": extreme(min),
-    "max_over_time": extreme(max),
-    "sum_over_time": added,
-    "avg_over_time": mean,
-    "stddev_over_time": deviation,
-}
 AGGREGATORS: dict[str, Callable[[list[float]], float]] = {
     "sum": added,
     "avg": mean,
     "count": len,
+    "group": lambda _: 1.0,
+    "stddev": deviation,
+    "quantile": median,  # the only one that is asked for
     "min": extreme(min),
     "max": extreme(max),
 }
 
 
-def extrapolated(name: str, samples: list[Sample], begin: int, end: int) -> float | None:
-    if len(samples) < 2:
-        return None
-    result = samples[-1][1] - samples[0][1]
-    if name != "delta":
-        previous = samples[0][1]
-        for _, value in samples[1:]:
-            if value < previous:
-                result += previous
-            previous = value
-    to_start, to_end = (samples[0][0] - begin) / 1000, (end - samples[-1][0]) / 1000
-    sampled = (samples[-1][0] - samples[0][0]) / 1000
-    average = sampled / (len(samples) - 1)
-    if to_start >= average * 1.1:
-        to_start = average / 2
-    if name != "delta" and result > 0 and samples[0][1] >= 0:
-        to_start = min(to_start, sampled * (samples[0][1] / result))
-    if to_end >= average * 1.1:
-        to_end = average / 2
-    factor = (sampled + to_start + to_end) / sampled
-    if name == "rate":
-        factor /= (end - begin) / 1000
-    return result * factor
-
-
-def aggregate(node: Aggregation, vector: Vector) -> Vector:
-    groups: dict[Labels, list[float]] = defaultdict(list)
+def aggregate(node: Aggregation, vector: Vector, parameter: float) -> Vector:
+    groups: dict[Labels, list[tuple[Labels, float]]] = defaultdict(list)
     for labels, value in vector.items():
         key = without(labels, "__name__", *node.labels) if node.without else only(labels, *node.labels)
-        groups[key].append(value)
-    return {key: AGGREGATORS[node.operator](values) for key, values in groups.items()}
+        groups[key].append((labels, value))
+    if node.operator == "topk":
+        chosen = (sorted(elements, key=from_the_top)[: int(parameter)] for elements in groups.values())
+        return {labels: value for elements in chosen for labels, value in elements}
+    if node.operator == "count_values":
+        assert isinstance(node.parameter, Text)
+        counts: Vector = defaultdict(float)
+        for key, elements in groups.items():
+            for _, value in elements:
+                counts[tuple(sorted((*key, (node.parameter.value, f"{value:g}"))))] += 1.0
+        return dict(counts)
+    return {key: AGGREGATORS[node.operator]([value for _, value in elements]) for key, elements in groups.items()}
+
+
+def from_the_top(element: tuple[Labels, float]) -> tuple[bool, float, Labels]:
+    labels, value = element
+    return math.isnan(value), 0.0 if math.isnan(value) else -value, labels
 
 
 def histogram_quantile(quantile: float, vector: Vector) -> Vector:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from streams.meter import Meter
 from streams.promql.parse import selectors_of
 from streams.query import Query
-from streams.series.matchers import Matcher
 from streams.wire.encode import encode_write_request
 
 # A step at every whole minute; the one that is asked for.
@@ -20,7 +19,7 @@ Series = Mapping[str, Sequence[tuple[float, float]]]
 def labels_of(series: str) -> dict[str, str]:
     """Labels as PromQL writes them, `up{job="a"}`."""
     (selector,) = selectors_of(series)
-    assert all(isinstance(matcher, Matcher) and matcher.op == "=" for matcher in selector.matchers)
+    assert all(matcher.op == "=" for matcher in selector.matchers)
     return {matcher.name: matcher.value for matcher in selector.matchers}
 
 

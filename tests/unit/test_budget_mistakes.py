@@ -237,8 +237,11 @@ ONE_MISTAKE: list[tuple[str, str]] = [
     ),
     ('a:\n  depth: {expr: "sum(a", unit: u, max: 1}', "2: a.depth.expr: unclosed left parenthesis"),
     (
-        'a:\n  depth: {expr: "sum(rate(x{$selector}[$window])) + predict_linear(y[5m], 3)", unit: u, max: 1}',
-        "2: a.depth.expr: function predict_linear is not supported at character 36, near 'predict_linear(y[5m], 3)'",
+        'a:\n  depth: {expr: "sum(rate(x{$selector}[$window])) + sort_by_label(y)", unit: u, max: 1}',
+        (
+            "2: a.depth.expr: function sort_by_label is not supported: the elements of an indicator have no order"
+            " at character 36, near 'sort_by_label(y)'"
+        ),
     ),
     (
         'a:\n  depth: {expr: "rate(x[$__rate_interval])", unit: u, max: 1}',

@@ -44,7 +44,7 @@ def test_a_document_that_is_no_budget_is_refused() -> None:
     [
         {"service": "other"},
         {"schema": 2},
-        {"indicators": [{**document_of(budget_of())["indicators"][0], "expr": "predict_linear(x[5m], 3)"}]},
+        {"indicators": [{**document_of(budget_of())["indicators"][0], "expr": "info(x)"}]},
         {"indicators": [{**document_of(budget_of())["indicators"][0], "weight_expr": "sum("}]},
         {"indicators": [{**document_of(budget_of())["indicators"][0], "id": "other/throughput"}]},
     ],

@@ -233,6 +233,8 @@ def test_a_value_that_a_filter_may_remove_is_taken_with_a_word_of_warning() -> N
         ([record("r", "a")], 'r{job="x"} > 5', "some of its elements cannot be picked"),
         ([record("r", "a")], "max_over_time(r[5m]) > 5", "its past is not kept"),
         ([record("r", "a")], "r offset 5m > 5", "its past is not kept"),
+        ([record("r", "a")], "max_over_time(r[5m:1m]) > 5", "its past is not kept"),
+        ([record("r", "a")], "time() - timestamp(r) > 5", "its past is not kept"),
         ([record("r", "r2"), record("r2", "r")], "r > 5", "in a circle"),
         ([record("r", "sum(a @ 5)")], "r > 5", "@ is not supported"),
         ([record("r", "a")], '{__name__="r"} > 5', "cannot be put into one expression"),
