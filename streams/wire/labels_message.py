@@ -73,6 +73,6 @@ def _read(label: bytes) -> tuple[str, str] | None:
     return (message.name, message.value) if message.SerializeToString() == label else None
 
 
-# Series of one process have most of their labels in common. At most ~40 MB of them.
+# Series of one process have most of their labels in common. At most ~10 MB of them.
 _MOST_KNOWN_BYTES = 200
-_read_known = lru_cache(maxsize=1 << 16)(_read)
+_read_known = lru_cache(maxsize=1 << 14)(_read)

@@ -4,14 +4,13 @@ A story is a few series with all their samples. Every series carries the label `
 thousands of stories side by side.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from random import Random
 
 from streams.promql.lanes import Lanes
 from streams.promql.plan import Plan
-from streams.series.intake import Intake
-from streams.series.store import SeriesStore
+from streams.series.intake import Came, Intake
+from streams.series.store import Ceilings, SeriesStore
 from streams.wire.encode import encode_write_request
 from tests.property.sample_stories import START_MS, tell
 
@@ -51,11 +50,11 @@ class Stored:
     """A story in columns, for as many expressions as one likes."""
 
     def __init__(self, series: Series, story: str, end_ms: int) -> None:
-        self._store = SeriesStore(max_series=100_000, lag_ms=1, keep_ms=_KEEP_MS)
+        self._store = SeriesStore(Ceilings(100_000, 100_000), lag_ms=1, keep_ms=_KEEP_MS)
         self._store.columns.epoch_ms = end_ms
-        dropped: Counter[str] = Counter()
-        Intake(self._store).take(write_request(series, story), end_ms, end_ms + 60_000, dropped)
-        assert not +dropped
+        came = Came(end_ms, end_ms, end_ms, end_ms + 60_000)
+        tally = Intake(self._store, out_of_order_ms=0).take("", write_request(series, story), came)
+        assert not +tally.dropped
 
     def plan(self, kind: type[Plan] = Plan) -> Plan:
         """A plan over the story."""
