@@ -184,6 +184,11 @@ class WorkerMetrics:
             ["transition"],
             registry=registry,
         )
+        self.failing_indicators = Gauge(
+            "driftline_worker_failing_indicators",
+            "Indicators that have data but no value, because their expression does not fit it; the log says why.",
+            registry=registry,
+        )
         self.dead_letters = Counter(
             "driftline_worker_dead_letters_total",
             "Records set aside on the dead-letter topic.",

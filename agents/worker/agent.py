@@ -81,6 +81,7 @@ class SamplesAgent:
         self._snapshots: dict[int, tuple[int, float]] = {}  # partition -> slot to write next, when it was last written
         self._last_record_at: dict[int, float] = {}
         self._strays: dict[int, tuple[int, int]] = {}  # partition -> cursor, records beyond it that came instead
+        self._failures: dict[int, dict[str, str]] = {}  # partition -> indicator -> reason, as of its latest step
         self._dead_letters_in_a_row = 0
         self._failure: BaseException | None = None
         self._assigned = False
@@ -110,6 +111,7 @@ class SamplesAgent:
                 del self._partitions[lost]
                 self._snapshots.pop(lost, None)
                 self._last_record_at.pop(lost, None)
+            self._failures.pop(lost, None)
             started = time.monotonic()
             for gained in sorted(numbers - set(self._partitions)):
                 partition, known = self._create_partition(gained), len(self._versions)
@@ -171,10 +173,21 @@ class SamplesAgent:
             )
             for alert in step.events:
                 self._metrics.events.labels(alert.transition).inc()
+        if steps:
+            self._tell_failures(partition)
         if message.value:
             await self._observe(partition, message)
         if steps:
             await self._snapshot_if_due(partition, steps[-1].frame.at)
+
+    def _tell_failures(self, partition: Partition) -> None:
+        """Say it when an indicator begins to have no value though it has data: its expression does not fit them."""
+        failures = partition.failures
+        for indicator, reason in failures.items():
+            if reason != self._failures.get(partition.number, {}).get(indicator):
+                log.warning("an indicator cannot be computed", indicator=indicator, reason=reason)
+        self._failures[partition.number] = failures
+        self._metrics.failing_indicators.set(sum(map(len, self._failures.values())))
 
     async def _observe(self, partition: Partition, message: _Message) -> None:
         try:

@@ -63,6 +63,11 @@ class Partition:
         """What series and their windows take, about."""
         return self._meter.byte_count
 
+    @property
+    def failures(self) -> dict[str, str]:
+        """Indicators that have data but no value at the latest step, with the reason."""
+        return self._meter.failures
+
     def define(self, version: BudgetVersion) -> None:
         """Take a budget of a service that lives on this partition."""
         queries = queries_of(version.budget) if version.budget else []
