@@ -4,7 +4,9 @@
 
 A real ingest process, a real Apache Kafka; every series is needed by a budget. The first round, in which all series
 are new, is told apart. `mixed`: each request holds series of all services, as a Prometheus that shards by series
-sends them. `one service`: each request holds series of one. `2.0`: mixed, as remote write 2.0.
+sends them. `one service`: each request holds series of one. `2.0`: remote write 2.0, the series of one target (12 here)
+one after the other, as a scrape appends them, targets of all services mixed. `2.0, scattered`: the series of `mixed`,
+nearly each with symbols of its own, which is 2.0 at its worst.
 Only user and system time of the measured process count.
 """
 
@@ -35,6 +37,7 @@ from tests.unit.write_request_2 import message_of
 
 SERVICES = 50
 PER_REQUEST = 2_000
+PER_TARGET = 12
 CONNECTIONS = 4
 INTERVAL_MS = 15_000
 WANTED_PER_CPU_SECOND = {"mixed": 400_000, "2.0": 600_000}
@@ -62,7 +65,7 @@ class Figure:
 
     def __str__(self) -> str:
         return (
-            f"{self.who:<12}{self.load:<24}{self.per_cpu_second / 1000:>8.0f} k samples/CPU-s"
+            f"{self.who:<12}{self.load:<28}{self.per_cpu_second / 1000:>8.0f} k samples/CPU-s"
             f"{self.cpu_seconds / self.samples * 1e6:>8.2f} us/sample"
             f"{self.samples / self.wall_seconds / 1000:>8.0f} k samples/s"
         )
@@ -74,13 +77,13 @@ def blobs_of(series: int) -> list[bytes]:
         encode_labels(
             {
                 "__name__": "http_request_duration_seconds_bucket",
-                "instance": f"10.1.{n // 12 % 250}.{n // 3000 % 250}:8080",
+                "instance": f"10.1.{n // PER_TARGET % 250}.{n // 3000 % 250}:8080",
                 "job": f"service-{n * SERVICES // series:02d}",
-                "le": f"{(n % 12 + 1) * 0.05:.2f}",
+                "le": f"{(n % PER_TARGET + 1) * 0.05:.2f}",
                 "method": "GET",
                 "namespace": "production",
-                "pod": f"service-{n * SERVICES // series:02d}-7d9f8b6c5-{n // 12:05d}",
-                "route": f"/api/v1/resource{n // 12 % 40}",
+                "pod": f"service-{n * SERVICES // series:02d}-7d9f8b6c5-{n // PER_TARGET:05d}",
+                "route": f"/api/v1/resource{n // PER_TARGET % 40}",
                 "service": f"service-{n * SERVICES // series:02d}",
             }
         )
@@ -121,7 +124,7 @@ def measure(who: str, url: str, pid: int, load: str, rounds: list[list[bytes]], 
     for name, some in ((f"{load}, new series", rounds[:1]), (load, rounds[1:])):
         before, started = process.cpu_times(), time.perf_counter()
         for bodies in some:
-            asyncio.run(send_all(url, bodies, HEADERS_2 if load == "2.0" else HEADERS))
+            asyncio.run(send_all(url, bodies, HEADERS_2 if load.startswith("2.0") else HEADERS))
         after, ended = process.cpu_times(), time.perf_counter()
         cpu = after.user + after.system - before.user - before.system
         yield Figure(who, name, series * len(some), cpu, ended - started)
@@ -142,13 +145,16 @@ def measure_all(series: int, rounds: int) -> list[Figure]:
     rng = random.Random(1)
     ordered = blobs_of(series)
     mixed = rng.sample(ordered, len(ordered))
+    targets = [ordered[start : start + PER_TARGET] for start in range(0, series, PER_TARGET)]
+    by_target = [blob for target in rng.sample(targets, len(targets)) for blob in target]
     start_ms = int(time.time() * 1000) - (rounds + 1) * INTERVAL_MS
     loads = {
         name: [encode(blobs, start_ms + n * INTERVAL_MS, rng) for n in range(rounds + 1)]
         for name, blobs, encode in (
             ("mixed", mixed, bodies_of),
             ("one service", ordered, bodies_of),
-            ("2.0", mixed, bodies_2_of),
+            ("2.0", by_target, bodies_2_of),
+            ("2.0, scattered", mixed, bodies_2_of),
         )
     }
     figures: list[Figure] = []

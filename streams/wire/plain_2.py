@@ -171,12 +171,19 @@ def _skip_metadata(
     windows = np.ndarray((len(buffer) - 15,), "V16", buffer, strides=(1,))
     metadata = windows[after].view(np.uint64).reshape(-1, 2)
     metadata &= _METADATA_MASKS[np.where(short, sizes, 0)]
-    each = metadata.view("V16").ravel().tolist()
-    bad = check.find_bad({one for one in set(each) if one[0] == _METADATA and one[1] <= _MOST_METADATA})
+    # Series of one metric come one after the other, and have the same.
+    others = np.flatnonzero((metadata[1:] != metadata[:-1]).any(axis=1)) + 1
+    found = {*_rows(metadata[:1]), *_rows(metadata[others])}
+    bad = check.find_bad({one for one in found if one[0] == _METADATA and one[1] <= _MOST_METADATA})
     good = ~present | short
     if bad:
-        good &= ~present | np.array([one not in bad for one in each], np.bool_)
+        good &= ~present | np.array([one not in bad for one in _rows(metadata)], np.bool_)
     return after + np.where(short, 2 + sizes, 0), present & (sizes > 0), good
+
+
+def _rows(metadata: npt.NDArray[np.uint64]) -> list[bytes]:
+    rows: list[bytes] = metadata.view("V16").ravel().tolist()
+    return rows
 
 
 def _decode_references(

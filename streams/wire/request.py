@@ -67,7 +67,7 @@ def split_request(data: Data, limits: WireLimits = DEFAULT_LIMITS) -> Request:
         MalformedError: not a WriteRequest.
         TooLargeError: more series than the limit.
     """
-    if count_tags(data, 0x0A) > _UNCOUNTED:
+    if may_have_too_many(data, 0x0A):
         _walk(data, limits)
     message = Frames()
     try:
@@ -105,14 +105,17 @@ def _joined_size(frames: Sequence[bytes]) -> int:
     return int(sizes.sum()) + 2 * len(frames) + longer
 
 
-def count_tags(data: Data, *tags: int) -> int:
-    """How many fields with these tags there are, at most: only a suspicious message need be walked.
+def may_have_too_many(data: Data, *tags: int) -> bool:
+    """Whether there may be so many fields with these tags that they must be counted one by one before they are split.
 
-    A tag stands as one byte, or with 0x80 more and a filler when written longer than needed.
+    A tag stands as one byte, or with 0x80 more and a filler when written longer than needed; a length follows.
     """
+    if len(data) <= 2 * _UNCOUNTED:
+        return False
     content = np.frombuffer(data, np.uint8)
     pieces = (content[at : at + _COUNT_BYTES] for at in range(0, len(content), _COUNT_BYTES))
-    return sum(int(np.count_nonzero(piece == byte)) for piece in pieces for tag in tags for byte in (tag, tag | 0x80))
+    counts = (np.count_nonzero(piece == byte) for piece in pieces for tag in tags for byte in (tag, tag | 0x80))
+    return sum(map(int, counts)) > _UNCOUNTED
 
 
 def _too_many(limits: WireLimits) -> str:

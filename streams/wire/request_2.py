@@ -16,13 +16,11 @@ from streams.wire.frames_message import Symbols
 from streams.wire.limits import DEFAULT_LIMITS, WireLimits
 from streams.wire.plain_2 import MetadataCheck, Plain, read_plain
 from streams.wire.protobuf import BYTES, Data, expect_type, walk_fields
-from streams.wire.request import count_tags
+from streams.wire.request import may_have_too_many
 from streams.wire.samples import Tails
 from streams.wire.series_2 import SeriesTranslator
 from streams.wire.symbols import Numbers, SeriesMemory, encode_section
 
-# So many fields may be split before they are counted exactly, as in `request.py`.
-_UNCOUNTED = 1_000_000
 # What arrays of positions take beside the request, eight bytes for one of it, stays small, and in the CPU's cache.
 _SERIES_AT_ONCE = 4_000
 
@@ -59,7 +57,7 @@ def split_request_2(data: Data, limits: WireLimits = DEFAULT_LIMITS) -> Request2
         MalformedError: not a request of 2.0.
         TooLargeError: more symbols or series than the limits.
     """
-    if count_tags(data, 0x22, 0x2A) > _UNCOUNTED:
+    if may_have_too_many(data, 0x22, 0x2A):
         _walk(data, limits)
     message = Symbols()
     try:
