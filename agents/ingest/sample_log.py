@@ -26,7 +26,6 @@ TOPIC_SECONDS = 3.0
 DELIVERY_SECONDS = 10.0
 RETRY_SECONDS = 0.5
 TICK_SECONDS = 1.0
-_MOST_CANCELS = 100
 
 
 class LogUnavailableError(Exception):

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from agents.settings import KafkaSettings
 
 STOP_SECONDS = 2.0
+_MOST_CANCELS = 100
 
 
 class _Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
@@ -62,6 +63,12 @@ async def close_producer(producer: AIOKafkaProducer) -> None:
         if task is not None:
             task.cancel()
         await producer.client.close()
+        attempts = 0
+        # Cancelled, it waits for its requests under way, one for each broker; cancelled again, it ends the one at hand.
+        while task is not None and not task.done() and attempts < _MOST_CANCELS:
+            attempts += 1
+            task.cancel()
+            await asyncio.wait({task}, timeout=0.1)
 
 
 def create_consumer(kafka: KafkaSettings, client_id: str, group: str | None = None) -> AIOKafkaConsumer:

@@ -111,7 +111,7 @@ class SamplesAgent:
                 del self._partitions[lost]
                 self._snapshots.pop(lost, None)
                 self._last_record_at.pop(lost, None)
-            self._failures.pop(lost, None)
+                self._failures.pop(lost, None)
             started = time.monotonic()
             for gained in sorted(numbers - set(self._partitions)):
                 partition, known = self._create_partition(gained), len(self._versions)
