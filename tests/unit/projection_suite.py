@@ -66,7 +66,6 @@ def create_projection(
         create_consumer,
         letters,  # type: ignore[arg-type]  # a stand-in
         clock=lambda: (START_MS + 1000 * STEP_MS) / 1000,
-        gather_seconds=0.0,
     )
     return projection, letters
 

@@ -25,9 +25,9 @@ from agents.web.history.writer import HistoryWriter, PositionMovedError, Source
 log = structlog.get_logger()
 
 POLL_MS = 250
+# One transaction's worth: a few hundred milliseconds of work, during which SQLite's other writers wait.
 # A transaction costs the same for one record as for many: what comes meanwhile goes into the next one.
 GATHER_SECONDS = 0.25
-# One transaction's worth: a few hundred milliseconds of work, during which SQLite's other writers wait.
 RECORDS_PER_ROUND = 500
 CHECK_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
@@ -46,7 +46,6 @@ class Projection:
 
     problem: why the history is not kept now, None = it is.
     clock: Unix seconds; decides only what is old enough to be forgotten.
-    gather_seconds: between two transactions while the log is not behind.
     lag: records that the log holds and the history does not, as of the latest look.
     """
 
@@ -58,7 +57,6 @@ class Projection:
         create_consumer: Callable[[], AIOKafkaConsumer],
         dead_letters: DeadLetters,
         clock: Callable[[], float] = time.time,
-        gather_seconds: float = GATHER_SECONDS,
     ) -> None:
         self._indicators = settings.topic(INDICATORS.name)
         self._alerts = settings.topic(ALERTS.name)
@@ -67,7 +65,6 @@ class Projection:
         self._create_consumer = create_consumer
         self._dead_letters = dead_letters
         self._clock = clock
-        self._gather_seconds = gather_seconds
         self._known: dict[Source, int] = {}
         self._begun_anew: set[TopicPartition] = set()
         self.problem: str | None = "the history projection has not started yet"
@@ -132,7 +129,7 @@ class Projection:
                 self._metrics.waits.labels("another_role").inc()
                 await self._resume(consumer, partitions)
             if 0 < sum(map(len, batches.values())) < RECORDS_PER_ROUND:
-                await asyncio.sleep(self._gather_seconds)
+                await asyncio.sleep(GATHER_SECONDS)
 
     async def _resume(self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition]) -> None:
         """Read on from where the history ends."""
