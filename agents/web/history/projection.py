@@ -26,8 +26,6 @@ log = structlog.get_logger()
 
 POLL_MS = 250
 # One transaction's worth: a few hundred milliseconds of work, during which SQLite's other writers wait.
-# A transaction costs the same for one record as for many: what comes meanwhile goes into the next one.
-GATHER_SECONDS = 0.25
 RECORDS_PER_ROUND = 500
 CHECK_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
@@ -128,8 +126,6 @@ class Projection:
             except PositionMovedError:  # another web role wrote these records
                 self._metrics.waits.labels("another_role").inc()
                 await self._resume(consumer, partitions)
-            if 0 < sum(map(len, batches.values())) < RECORDS_PER_ROUND:
-                await asyncio.sleep(GATHER_SECONDS)
 
     async def _resume(self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition]) -> None:
         """Read on from where the history ends."""
