@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from fractions import Fraction
 from itertools import pairwise
 
 Sample = tuple[int, float]
@@ -19,16 +18,22 @@ def over_range(name: str, samples: list[Sample], begin: int, end: int) -> float 
 
 
 def slope(samples: list[Sample]) -> float | None:
-    """By exact fractions: the textbook's least squares."""
+    """The textbook's least squares from exact sums of rounded products, as Prometheus has it.
+
+    From exact products it would differ: where a counter rises by little, most digits cancel, and what the products were
+    rounded by is left.
+    """
     if len(samples) < 2:
         return None
     if not all(math.isfinite(v) for _, v in samples):
         return math.nan
-    xs = [Fraction(t - samples[0][0], 1000) for t, _ in samples]
-    ys = [Fraction(v) for _, v in samples]
-    middle_x, middle_y = sum(xs) / len(xs), sum(ys) / len(ys)
-    above = sum((x - middle_x) * (y - middle_y) for x, y in zip(xs, ys, strict=True))
-    return float(above / sum((x - middle_x) ** 2 for x in xs))
+    xs = [(t - samples[0][0]) / 1000 for t, _ in samples]
+    ys = [v for _, v in samples]
+    if len(set(ys)) == 1:
+        return 0.0
+    x, y = math.fsum(xs), math.fsum(ys)
+    xy, xx = math.fsum(a * b for a, b in zip(xs, ys, strict=True)), math.fsum(a * a for a in xs)
+    return (xy - x * y / len(xs)) / (xx - x * x / len(xs))
 
 
 def median(values: list[float]) -> float:
