@@ -24,6 +24,7 @@ from tests.servers.tools import Process, end, find_kafka_jars, find_program, spa
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
+START_ATTEMPTS = 3
 
 
 def _java(heap_mb: int, *arguments: str | Path) -> list[str | Path]:
@@ -150,25 +151,49 @@ def _format(node: Node, cluster_id: str, controller_ports: list[int], heap_mb: i
     subprocess.run([str(part) for part in command], check=True, capture_output=True)
 
 
+def _start_cluster(nodes: int, ports: list[int], directory: Path) -> KafkaCluster:
+    """A new cluster that runs; the caller kills it.
+
+    Raises:
+        RuntimeError: it did not start; nothing is left of it.
+    """
+    controller_ports = [free_port() for _ in range(nodes)]
+    heap_mb = 512 if nodes == 1 else 384
+    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    members = [Node(n, ports[n - 1], directory / f"node-{n}", heap_mb) for n in range(1, nodes + 1)]
+    for member in members:
+        _format(member, cluster_id, controller_ports, heap_mb)
+    cluster = KafkaCluster(members)
+    try:
+        cluster.start()
+    except RuntimeError:
+        cluster.kill()
+        raise
+    return cluster
+
+
 @contextmanager
 def run_kafka(nodes: int = 1, *, ports: list[int] | None = None) -> Iterator[KafkaCluster]:
     """A running cluster in a temporary directory.
+
+    A port that was free may be taken by the time that Kafka listens: without `ports` it is tried again with others.
 
     Raises:
         MissingServerError: no Java, or no jars.
         RuntimeError: it did not start.
     """
-    ports = ports or [free_port() for _ in range(nodes)]
-    controller_ports = [free_port() for _ in range(nodes)]
-    heap_mb = 512 if nodes == 1 else 384
-    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     with tempfile.TemporaryDirectory(prefix="driftline-kafka-", ignore_cleanup_errors=True) as directory:
-        members = [Node(n, ports[n - 1], Path(directory) / f"node-{n}", heap_mb) for n in range(1, nodes + 1)]
-        for member in members:
-            _format(member, cluster_id, controller_ports, heap_mb)
-        cluster = KafkaCluster(members)
+        for attempt in range(START_ATTEMPTS):
+            try:
+                cluster = _start_cluster(
+                    nodes, ports or [free_port() for _ in range(nodes)], Path(directory, str(attempt))
+                )
+            except RuntimeError:
+                if ports or attempt == START_ATTEMPTS - 1:
+                    raise
+            else:
+                break
         try:
-            cluster.start()
             yield cluster
         finally:
             cluster.kill()
