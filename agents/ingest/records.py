@@ -1,8 +1,12 @@
 """Frames as records: WriteRequests that brokers take."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
 
 from streams.wire.errors import TooLargeError
+from streams.wire.repeats import Numbers, Positions
 from streams.wire.request import join_series
 
 # Brokers refuse batches above 1 MiB by default, compressed; what does not compress must fit too.
@@ -42,3 +46,22 @@ def join_to_records(
         pieces[-1].append(frame)
         room -= size
     return [join_series(piece) for piece in pieces]
+
+
+def cut_by_number(data: bytes, starts: Positions, numbers: Numbers) -> Iterator[tuple[int, bytes, int]]:
+    """A WriteRequest's frames by their numbers: each number, a WriteRequest of its frames in order, and how many.
+
+    Args:
+        starts: (n + 1,), where each frame begins, its tag included, and where the last one ends. numbers: (n,).
+    """
+    # Frames with one number often stand in a row, and stay together.
+    firsts = np.flatnonzero(np.diff(numbers.astype(np.int32), prepend=-1))
+    order = np.argsort(numbers[firsts], kind="stable")
+    begins = starts[firsts]
+    ends = np.append(begins[1:], starts[-1])
+    pieces = list(map(data.__getitem__, map(slice, begins[order].tolist(), ends[order].tolist())))
+    found, places = np.unique(numbers[firsts][order], return_index=True)
+    counts = np.bincount(numbers)[found].tolist()
+    bounds = pairwise([*places.tolist(), len(pieces)])
+    for number, count, (first, last) in zip(found.tolist(), counts, bounds, strict=True):
+        yield number, b"".join(pieces[first:last]) if last - first > 1 else pieces[first], count
