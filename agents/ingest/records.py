@@ -13,6 +13,8 @@ from streams.wire.request import join_series
 MAX_RECORD_BYTES = 900_000
 # A frame's tag and length in a WriteRequest, at most.
 FRAME_HEAD_BYTES = 6
+# Sizes that fewer pieces have do not repay the effort for each.
+_PIECES_PER_SIZE = 16
 
 
 def join_to_records(
@@ -48,7 +50,7 @@ def join_to_records(
     return [join_series(piece) for piece in pieces]
 
 
-def cut_by_number(data: bytes, starts: Positions, numbers: Numbers) -> Iterator[tuple[int, bytes, int]]:
+def cut_by_number(data: bytearray, starts: Positions, numbers: Numbers) -> Iterator[tuple[int, bytes, int]]:
     """A WriteRequest's frames by their numbers: each number, a WriteRequest of its frames in order, and how many.
 
     Args:
@@ -58,10 +60,30 @@ def cut_by_number(data: bytes, starts: Positions, numbers: Numbers) -> Iterator[
     firsts = np.flatnonzero(np.diff(numbers.astype(np.int32), prepend=-1))
     order = np.argsort(numbers[firsts], kind="stable")
     begins = starts[firsts]
-    ends = np.append(begins[1:], starts[-1])
-    pieces = list(map(data.__getitem__, map(slice, begins[order].tolist(), ends[order].tolist())))
-    found, places = np.unique(numbers[firsts][order], return_index=True)
-    counts = np.bincount(numbers)[found].tolist()
-    bounds = pairwise([*places.tolist(), len(pieces)])
-    for number, count, (first, last) in zip(found.tolist(), counts, bounds, strict=True):
-        yield number, b"".join(pieces[first:last]) if last - first > 1 else pieces[first], count
+    sizes = np.diff(begins, append=starts[-1])[order]
+    content = data if len(firsts) == 1 else _move(data, begins[order], sizes)
+    ends = np.cumsum(sizes)
+    counts = np.bincount(numbers)
+    found = np.flatnonzero(counts)
+    lasts = np.searchsorted(numbers[firsts][order], found, side="right") - 1
+    bounds = pairwise([0, *ends[lasts].tolist()])
+    for number, count, (begin, end) in zip(found.tolist(), counts[found].tolist(), bounds, strict=True):
+        yield number, bytes(content[begin:end]), count
+
+
+def _move(data: bytearray, begins: Positions, sizes: Positions) -> bytes | bytearray:
+    """Pieces of bytes in another order, one after the other."""
+    by_size = np.argsort(sizes, kind="stable")
+    bounds = [*np.flatnonzero(np.diff(sizes[by_size], prepend=-1)).tolist(), len(sizes)]
+    if len(bounds) * _PIECES_PER_SIZE > len(sizes):
+        return b"".join(map(data.__getitem__, map(slice, begins.tolist(), (begins + sizes).tolist())))
+    # Pieces of one size are moved at once: twice as fast as one by one.
+    moved = bytearray(len(data))
+    places = np.cumsum(sizes) - sizes
+    for first, last in pairwise(bounds):
+        those = by_size[first:last]
+        size = int(sizes[those[0]])
+        shape = (len(data) - size + 1,)
+        windows = np.ndarray(shape, f"V{size}", data, strides=(1,))
+        np.ndarray(shape, f"V{size}", moved, strides=(1,))[places[those]] = windows[begins[those]]
+    return moved

@@ -117,23 +117,29 @@ class Sorter:
         result = Sorted(metadata=request.metadata, series=len(found))
         if found and all(found):
             result.newest_ms = int(request.tails.timestamps_ms.max())
-            if request.whole is not None:
-                self._known_requests.remember(data, request.frames, request.tails.blobs, cast("list[Route]", found))
+            self._remember(data, request, found)
             self._take(request, found, {}, result, settled=settled)
         elif found:
             odd = self._read_odd(request, found)
             result.newest_ms = _newest(request, odd)
             self._take_odd(odd, found, result)
+            if all(_is_plain(frame, request.tails.blobs[index]) for index, frame in odd.items()):
+                self._remember(data, request, found)
             self._take(request, found, odd, result, settled=settled)
         result.faults = [fault for _, fault in sorted(request.faults.items())]
         return result
+
+    def _remember(self, data: bytearray, request: Opened, found: list[Route | None]) -> None:
+        """Keep a request of series with one plain sample each, if all are taken and nothing stands beside them."""
+        if request.whole is not None and all(found):
+            self._known_requests.remember(data, request.frames, request.tails.blobs, cast("list[Route]", found))
 
     def _take_repeated(self, data: bytearray, request: Repeated) -> Sorted:
         """Cut a request of known series along its services."""
         series = len(request.numbers)
         passed_over = 0
         result = Sorted(newest_ms=request.newest_ms, series=series, written=Written(samples=series))
-        for number, content, count in cut_by_number(bytes(data), request.starts, request.numbers):
+        for number, content, count in cut_by_number(data, request.starts, request.numbers):
             services = self._known_requests.services[number]
             result.parts += [(service, content) for service in services]
             passed_over += 0 if services else count
@@ -264,6 +270,11 @@ class Sorter:
 
 # Where samples of replicas go that are not elected: nowhere.
 _STANDBY = Route("", ())
+
+
+def _is_plain(frame: Frame, blob: bytes) -> bool:
+    """Whether it is that label section and one sample: its tail."""
+    return frame.blob == blob and len(frame.values) == frame.fields == 1
 
 
 def _count(frame: Frame) -> int:

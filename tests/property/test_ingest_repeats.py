@@ -68,7 +68,7 @@ def outcome(sort: Callable[[bytes], Sorted], body: bytes) -> object:
 
 
 @given(REQUESTS)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_a_sorter_that_remembers_requests_says_the_same(
     requests: list[tuple[int, list[Callable[[Frames], Frames]], tuple[int, int] | None]],
 ) -> None:
