@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from agents.access import load_access
 from agents.ingest.elections import Elections
 from agents.ingest.endpoint import PATH, Endpoint
+from agents.ingest.known_requests import KnownRequests
 from agents.ingest.known_series import KnownSeries
 from agents.ingest.pairs import HaLabels
 from agents.ingest.replica_log import ReplicaLog
@@ -75,7 +76,12 @@ def limits_of(settings: IngestSettings) -> WireLimits:
 
 
 async def keep_house(
-    routes: Routes, known: KnownSeries, memory: SeriesMemory, sample_log: SampleLog, metrics: IngestMetrics
+    routes: Routes,
+    known: KnownSeries,
+    requests: KnownRequests,
+    memory: SeriesMemory,
+    sample_log: SampleLog,
+    metrics: IngestMetrics,
 ) -> None:
     """Forget what is over, and show how full we are."""
     aged_at = time.monotonic()
@@ -88,6 +94,7 @@ async def keep_house(
             memory.age()
         metrics.known_series.set(len(known))
         metrics.needed_series.set(known.needed)
+        metrics.remembered_bytes.set(requests.byte_count)
         metrics.pending_bytes.set(sample_log.pending_bytes)
 
 
@@ -120,7 +127,8 @@ async def run_ingest(settings: Settings) -> None:
     elections = Elections(own.ha.failover_timeout, lambda: time.monotonic() * 1000)
     replicas = ReplicaLog(settings, elections, metrics)
     ha_labels = HaLabels(own.ha.cluster_label, own.ha.replica_label)
-    sorter = Sorter(routes, known, memory, limits_of(own), own.max_series, ha_labels, elections)
+    requests = KnownRequests(known, own.max_remembered_bytes)
+    sorter = Sorter(routes, known, requests, memory, limits_of(own), own.max_series, ha_labels, elections)
     endpoint = Endpoint(sorter, sample_log, replicas, metrics, own.max_body_bytes, not_ready)
     app = web.Application(middlewares=[access.middleware()], client_max_size=own.max_body_bytes)
     app.router.add_post(PATH, endpoint.handle)
@@ -131,7 +139,7 @@ async def run_ingest(settings: Settings) -> None:
     others = [
         asyncio.create_task(budgets.follow(orders), name="budgets"),
         asyncio.create_task(replicas.run(), name="replicas"),
-        asyncio.create_task(keep_house(routes, known, memory, sample_log, metrics), name="house"),
+        asyncio.create_task(keep_house(routes, known, requests, memory, sample_log, metrics), name="house"),
     ]
     try:
         await run_until_stopped(writing, *others)
