@@ -55,6 +55,10 @@ def memory() -> Memory:
     return memory
 
 
+def test_a_request_without_series_is_not_recognised(memory: Memory) -> None:
+    assert memory.recognise([]) is None
+
+
 def test_nothing_is_recognised_before_anything_was_remembered() -> None:
     assert not Memory().is_right(frames_of(list(range(COUNT))))
 
