@@ -112,7 +112,7 @@ class RequestMemory:
         Args:
             find: the number of a series by its label section, -1 = it must be read.
         """
-        if not self._layouts or not data:
+        if not self._layouts or len(data) < LONG:
             return None
         content = np.frombuffer(data, np.uint8)
         starts: list[Positions] = []

@@ -55,10 +55,6 @@ def memory() -> Memory:
     return memory
 
 
-def test_a_request_without_series_is_not_recognised(memory: Memory) -> None:
-    assert memory.recognise([]) is None
-
-
 def test_nothing_is_recognised_before_anything_was_remembered() -> None:
     assert not Memory().is_right(frames_of(list(range(COUNT))))
 
@@ -135,6 +131,15 @@ def test_what_is_cut_off_or_follows_is_noticed(memory: Memory) -> None:
         data + b"\x0a\xff\xff",
     ):
         assert memory.memory.recognise(bytearray(changed), lambda section: memory.known.get(section, -1)) is None
+
+
+@pytest.mark.parametrize("data", [b"", b"\x0a", b"\x0a\x00", b"\x1a\x02\x08\x01", bytes(40)])
+def test_requests_without_series_are_read_elsewhere(memory: Memory, data: bytes) -> None:
+    assert memory.memory.recognise(bytearray(data), lambda section: memory.known.get(section, -1)) is None
+
+
+def test_one_known_series_is_enough(memory: Memory) -> None:
+    assert memory.is_right(frames_of([3], NOW_MS, 0.0))
 
 
 def test_memory_is_bounded_and_what_was_used_last_stays() -> None:
