@@ -1,6 +1,6 @@
 """One fuzzer: libFuzzer's loop over one target, by atheris, until it ends the process.
 
-`python -m tests.fuzz.child v1|v2 PROGRAM [libFuzzer's options] DIRECTORY…`; PROGRAM starts the same one again.
+`python -m tests.fuzz.child v1|v2|repeated PROGRAM [libFuzzer's options] DIRECTORY…`; PROGRAM starts the same one again.
 """
 
 import importlib
@@ -11,8 +11,17 @@ import atheris
 
 # What is measured is what a sender reaches.
 with atheris.instrument_imports(include=["streams.wire"]):
-    _TARGETS = {version: importlib.import_module(f"tests.fuzz.version_{version[1:]}").check for version in ("v1", "v2")}
+    version_1, version_2, repeated = (
+        importlib.import_module(f"tests.fuzz.{name}") for name in ("version_1", "version_2", "repeated")
+    )
 from tests.fuzz.mutate import change_inside
+
+# What is checked, and how an input is changed so that it stays one.
+_TARGETS = {
+    "v1": (version_1.check, change_inside),
+    "v2": (version_2.check, change_inside),
+    "repeated": (repeated.check, repeated.change_one),
+}
 
 # Holding memory to its bound costs several executions: findings are measured again, every one, by the replay.
 _MEASURED_ONCE_IN = 64
@@ -21,7 +30,8 @@ _MEASURED_ONCE_IN = 64
 def main() -> None:
     """Fuzz; does not return."""
     _, version, *arguments = sys.argv
-    check, draws = _TARGETS[version], random.Random(0)
+    check, change_one = _TARGETS[version]
+    draws = random.Random(0)
 
     def once(data: bytes) -> None:
         check(data, measured=draws.randrange(_MEASURED_ONCE_IN) == 0)
@@ -32,7 +42,7 @@ def main() -> None:
         def change(part: bytes) -> bytes:
             return bytes(atheris.Mutate(part, max(len(part) + 32, 64)))
 
-        changed = change_inside(data, rng, change) if rng.random() < 0.7 else change(data)
+        changed = change_one(data, rng, change) if rng.random() < 0.7 else change(data)
         return changed[:most_bytes]
 
     atheris.Setup(arguments, once, custom_mutator=mutate)

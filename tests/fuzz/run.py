@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of both decoders: `python -m tests.fuzz.run --minutes 10`, which `make fuzz` runs.
+"""Coverage-guided fuzzing of what reads requests: `python -m tests.fuzz.run --minutes 10`, which `make fuzz` runs.
 
 Begins with the kept corpus and the seeds, and works in `.fuzz/`, where findings stay as files. Prints executions,
 coverage and findings of each decoder; exits with 1 when there is a finding. `--keep` then writes the
@@ -18,7 +18,7 @@ from tests.fuzz import seeds
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = Path(__file__).resolve().parent / "corpus"
 WORK = ROOT / ".fuzz"
-VERSIONS = {"v1": "remote write 1.0", "v2": "remote write 2.0"}
+VERSIONS = {"v1": "remote write 1.0", "v2": "remote write 2.0", "repeated": "requests that repeat series"}
 # An input may take this long. A fuzzer's own process grows by up to 10 KB an execution, which the decoders without it
 # do not: the target holds the memory of an input to a bound, this one is only for the machine's sake.
 _INPUT_SECONDS, _MEMORY_MB = 10, 4096
@@ -88,9 +88,9 @@ def keep(version: str) -> None:
 
 
 def main() -> None:
-    """Fuzz both decoders at once for the minutes given."""
-    parser = argparse.ArgumentParser(description="Coverage-guided fuzzing of both remote write decoders.")
-    parser.add_argument("--minutes", type=float, default=10.0, help="for each decoder, both at once")
+    """Fuzz all of them at once for the minutes given."""
+    parser = argparse.ArgumentParser(description="Coverage-guided fuzzing of what reads requests.")
+    parser.add_argument("--minutes", type=float, default=10.0, help="for each of them, all at once")
     parser.add_argument("--keep", action="store_true", help="write tests/fuzz/corpus again from what was reached")
     arguments = parser.parse_args()
     seeds.write(WORK / "seeds")

@@ -1,6 +1,6 @@
 """Where fuzzing begins: recorded bodies, bodies made to be refused, and what a plain sender never writes.
 
-`python -m tests.fuzz.seeds DIRECTORY` writes them to DIRECTORY/v1 and DIRECTORY/v2.
+`python -m tests.fuzz.seeds DIRECTORY` writes them to DIRECTORY/v1, v2 and repeated.
 """
 
 import sys
@@ -10,10 +10,11 @@ from typing import Any
 
 import cramjam
 
-from streams.wire.encode import encode_frame
+from streams.wire.encode import encode_frame, encode_write_request
 from streams.wire.protobuf import encode_bytes
 from tests.faults.bad_bodies import Generator as BadBodies
 from tests.faults.bad_bodies_2 import Generator as BadBodies2
+from tests.fuzz import repeated
 from tests.unit.write_request_2 import Request, Symbols, WriteRequest
 
 NOW_MS = 1_764_000_000_000
@@ -136,6 +137,23 @@ def seeds_2() -> Iterator[bytes]:
         yield from _contents(body.content)
 
 
+def seeds_repeated() -> Iterator[bytes]:
+    """Two requests: the same series, moved, new ones between them, and some that are left out."""
+    for first, second in (
+        ("abcdef", "abcdef"),
+        ("abcdef", "cdefab"),
+        ("abc", "abcabc"),
+        ("abcdefgh", "abxdefgh"),
+        ("abcdefgh", "efgh"),
+        ("abc", ""),
+    ):
+        requests = [
+            encode_write_request([(_LABELS | {"pod": pod}, [(at_ms, (ord(pod) - 97) * number)]) for pod in pods])
+            for pods, at_ms, number in ((first, NOW_MS, 1.5), (second, NOW_MS + 15_000, 2.5))
+        ]
+        yield repeated.join(*requests)
+
+
 def _contents(body: bytes) -> Iterator[bytes]:
     try:
         content = bytes(cramjam.snappy.decompress_raw(body)) if len(body) <= MAX_BYTES else b""
@@ -147,7 +165,7 @@ def _contents(body: bytes) -> Iterator[bytes]:
 
 def write(directory: Path) -> None:
     """Each seed as a file, under its version."""
-    for version, seeds in (("v1", seeds_1()), ("v2", seeds_2())):
+    for version, seeds in (("v1", seeds_1()), ("v2", seeds_2()), ("repeated", seeds_repeated())):
         (directory / version).mkdir(parents=True, exist_ok=True)
         for number, seed in enumerate(seeds):
             (directory / version / f"seed-{number:03}.bin").write_bytes(seed)

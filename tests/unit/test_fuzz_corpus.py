@@ -8,19 +8,19 @@ import pytest
 
 from streams.wire.errors import MalformedError
 from streams.wire.protobuf import walk_fields
-from tests.fuzz import seeds, version_1, version_2
+from tests.fuzz import repeated, seeds, version_1, version_2
 from tests.fuzz.memory import within
 from tests.fuzz.mutate import change_inside
 
 CORPUS = Path(__file__).resolve().parents[1] / "fuzz" / "corpus"
-CHECKS = {"v1": version_1.check, "v2": version_2.check}
+CHECKS = {"v1": version_1.check, "v2": version_2.check, "repeated": repeated.check}
 
 
 def corpus(version: str) -> list[Path]:
     return sorted((CORPUS / version).iterdir())
 
 
-@pytest.mark.parametrize("version", ["v1", "v2"])
+@pytest.mark.parametrize("version", CHECKS)
 def test_the_kept_corpus_is_read_as_the_reference_reads_it(version: str) -> None:
     found = []
     for path in corpus(version):
@@ -31,14 +31,17 @@ def test_the_kept_corpus_is_read_as_the_reference_reads_it(version: str) -> None
     assert found == []
 
 
-@pytest.mark.parametrize("version", ["v1", "v2"])
+@pytest.mark.parametrize("version", CHECKS)
 def test_the_corpus_is_there_and_stays_small(version: str) -> None:
     sizes = [path.stat().st_size for path in corpus(version)]
-    assert 50 < len(sizes) <= 300
-    assert sum(sizes) <= 200_000
+    assert 20 < len(sizes) <= 150
+    assert sum(sizes) <= 100_000
 
 
-@pytest.mark.parametrize(("check", "made"), [(version_1.check, seeds.seeds_1), (version_2.check, seeds.seeds_2)])
+@pytest.mark.parametrize(
+    ("check", "made"),
+    [(version_1.check, seeds.seeds_1), (version_2.check, seeds.seeds_2), (repeated.check, seeds.seeds_repeated)],
+)
 def test_seeds_are_read_as_the_reference_reads_them(
     check: Callable[[bytes], None], made: Callable[[], list[bytes]]
 ) -> None:
@@ -60,6 +63,12 @@ def test_a_decoder_that_reads_a_sample_wrongly_is_found(
     made = seeds.seeds_1() if check is version_1.check else seeds.seeds_2()
     with pytest.raises(AssertionError):
         list(map(check, made))
+
+
+def test_series_that_are_taken_for_others_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.wire.repeats._pass_over_samples", lambda differs, *_: differs.fill(False))
+    with pytest.raises(AssertionError):
+        list(map(repeated.check, seeds.seeds_repeated()))
 
 
 def test_reading_that_takes_too_much_memory_is_found() -> None:
