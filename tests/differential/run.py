@@ -21,7 +21,7 @@ from typing import TextIO
 from streams.promql.parse import parse_expression
 from tests.differential.answers import Answer, Peer, compare, evaluate, is_undetermined
 from tests.differential.grammar import Grammar, Term
-from tests.differential.series import Series, Stored, tell_series, write_request
+from tests.differential.series import Series, Stored, tell_series, write_requests
 from tests.differential.shrink import Case, shrink
 from tests.servers.prometheus import run_prometheus
 
@@ -89,7 +89,8 @@ class Differential:
     def _write(self, series: Series) -> tuple[str, Stored]:
         self._stories += 1
         story = f"s{self._stories}"
-        self._peer.write(write_request(series, story))
+        for request in write_requests(series, story):
+            self._peer.write(request)
         return story, Stored(series, story, self._end_ms)
 
     def _ask(self, case: Case, story: str, stored: Stored) -> tuple[Answer, Answer]:
