@@ -9,7 +9,8 @@ from budgets.spec.errors import Mistakes
 from budgets.spec.model import Severity
 from budgets.unit_test.fields import Fields
 from budgets.unit_test.model import AlertCase, ExpectedAlert, ExpectedSample, ExpressionCase, IndicatorCase
-from streams.promql.histogram_notation import NativeHistogram, parse_histogram
+from streams.native.histogram import NativeHistogram
+from streams.promql.histogram_notation import parse_histogram
 from streams.promql.parse import PromqlError, PromqlSyntaxError, parse_expression
 from streams.promql.series_notation import NotationError, parse_metric
 from streams.series.labels import Labels
@@ -58,7 +59,7 @@ class CaseReader:
         value: float | NativeHistogram | None
         if histogram:
             try:
-                value = parse_histogram(histogram)
+                value = parse_histogram(histogram).measured()
             except ValueError as error:
                 fields.note("histogram", str(error))
                 return None
