@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streams.native.histogram import NativeHistogram
 from streams.promql.expression import LOOKBACK_MS, Expression, reach_of
 from streams.promql.lanes import Lanes
+from streams.promql.native import Natives
 from streams.promql.parse import PromqlError
 from streams.promql.plan import Plan
 from streams.promql.vector import Value, Vector
@@ -33,7 +35,7 @@ class Element:
     """
 
     labels: Labels
-    value: float
+    value: float | NativeHistogram
 
 
 def evaluate(expression: Expression, series: Iterable[Series], at_ms: int) -> tuple[Element, ...]:
@@ -58,16 +60,21 @@ def evaluate(expression: Expression, series: Iterable[Series], at_ms: int) -> tu
         if needed:
             intake.take("", encode_write_request([(labels, needed)]), came)
     with np.errstate(all="ignore"):
-        return elements_of(Plan(Lanes(store.columns, store.selection)).part(expression).at(at_ms))
+        plan = Plan(Lanes(store.columns, store.selection))
+        return elements_of(plan.part(expression).at(at_ms), plan.natives)
 
 
-def elements_of(value: Value) -> tuple[Element, ...]:
-    """The elements of a part's value, in the order of their labels."""
+def elements_of(value: Value, natives: Natives) -> tuple[Element, ...]:
+    """The elements of a part's value, in the order of their labels.
+
+    Args:
+        natives: of the plan that the part is of.
+    """
     if not isinstance(value, Vector):
         return (Element((), value),)
     present = np.flatnonzero(value.present)
     elements = [
-        Element(value.domain.labels(element), number)
-        for element, number in zip(present.tolist(), value.values[present].tolist(), strict=True)
+        Element(value.domain.labels(element), found)
+        for element, found in zip(present.tolist(), natives.elements_of(value.values[present]), strict=True)
     ]
     return tuple(sorted(elements, key=lambda element: element.labels))

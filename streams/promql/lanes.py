@@ -13,6 +13,7 @@ from streams.promql.expression import LOOKBACK_MS, Selector
 from streams.promql.vector import Vector
 from streams.series.arrays import Indices, Rows
 from streams.series.columns import Columns
+from streams.series.histograms import Histograms
 from streams.series.selection import Members, Selection
 from streams.series.window import Span, Window
 from streams.wire.samples import STALE_NAN_BITS
@@ -129,6 +130,11 @@ class Lanes:
         self._columns = columns
         self._selection = selection
         self._lanes: dict[tuple[int | None, int], Lane] = {}
+
+    @property
+    def histograms(self) -> Histograms:
+        """The native histograms that values may stand for."""
+        return self._columns.histograms
 
     def feed(self, selector: Selector) -> Feed:
         """What a selector reads."""

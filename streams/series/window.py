@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streams.native.histogram import NativeHistogram, Sample
 from streams.series.arrays import Floats, Indices, Mask, Numbers, Rows, Times
 from streams.series.columns import OLDEST, Columns, move_back
+from streams.series.histograms import is_boxed
 from streams.wire.samples import STALE_NAN_BITS
 
 _NEVER = np.int32(2**31 - 1)
@@ -25,7 +27,7 @@ class Samples:
     """The samples of some series, a column each, oldest first.
 
     which: (n,) places of the series in the span. values, times: (longest, n). there: (longest, n), False where a
-    series has fewer samples, or a stale marker.
+    series has fewer samples, a stale marker or a native histogram.
     """
 
     which: Indices
@@ -59,6 +61,25 @@ class Span:
         marked: Mask = self.columns.marker[self.rows] >= self.first
         return marked
 
+    def native(self) -> Indices:
+        """The places of the series that may have native histograms."""
+        return np.flatnonzero(self.columns.native[self.rows])
+
+    def samples_of(self, place: int) -> list[Sample]:
+        """The samples of one series, floats and native histograms; oldest first, without stale markers."""
+        numbers = np.arange(self.first[place], self.last[place] + 1, dtype=np.int32)
+        slots = self.columns.slots(np.repeat(self.rows[place], len(numbers)), numbers)
+        values, times = self.columns.values_at(slots), self.columns.times_at(slots)
+        there = values.view(np.uint64) != np.uint64(STALE_NAN_BITS)
+        values, times = values[there], times[there]
+        found: list[float | NativeHistogram] = values.tolist()
+        boxed = is_boxed(values)
+        for at, histogram in zip(
+            np.flatnonzero(boxed).tolist(), self.columns.histograms.unbox(values[boxed]), strict=True
+        ):
+            found[at] = histogram
+        return list(zip(times.tolist(), found, strict=True))
+
     def lay_out(self, which: Indices) -> Iterator[Samples]:
         """The samples of some of the series, the ones with about as many together; those without any are left out."""
         counts = self.last[which] - self.first[which] + np.int32(1)
@@ -79,6 +100,8 @@ class Span:
         values = self.columns.values_at(slots)
         there = numbers <= last
         there &= values.view(np.uint64) != np.uint64(STALE_NAN_BITS)
+        if len(self.columns.histograms):
+            there &= ~is_boxed(values)
         return Samples(which, values, self.columns.times_at(slots), there)
 
 
