@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streams.native.histogram import NativeHistogram
+from streams.native.histogram import NativeHistogram, Sample, to_message
 from streams.promql.expression import LOOKBACK_MS, Expression, reach_of
 from streams.promql.lanes import Lanes
 from streams.promql.native import Natives
@@ -19,12 +19,13 @@ from streams.promql.vector import Value, Vector
 from streams.series.intake import Came, Intake
 from streams.series.labels import Labels
 from streams.series.store import Ceilings, SeriesStore
+from streams.wire.encode import Sample as WrittenSample
 from streams.wire.encode import encode_write_request
 
 # Times are 32 bits of milliseconds before the moment.
 LONGEST_REACH_MS = 20 * 86_400_000
 
-Series = tuple[Mapping[str, str], Sequence[tuple[int, float]]]
+Series = tuple[Mapping[str, str], Sequence[Sample]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def evaluate(expression: Expression, series: Iterable[Series], at_ms: int) -> tu
     """The result of an expression at a moment, its elements in the order of their labels.
 
     Args:
-        series: each with its (timestamp_ms, value) pairs, oldest first. Samples after the moment do not matter.
+        series: each with its samples, oldest first. Samples after the moment do not matter.
 
     Raises:
         EvaluationError: it has none: vectors do not match as it says.
@@ -58,10 +59,23 @@ def evaluate(expression: Expression, series: Iterable[Series], at_ms: int) -> tu
     for labels, samples in series:
         needed = [(time_ms, value) for time_ms, value in samples if at_ms - store.keep_ms < time_ms <= at_ms]
         if needed:
-            intake.take("", encode_write_request([(labels, needed)]), came)
+            intake.take("", write_request_of([(labels, needed)]), came)
     with np.errstate(all="ignore"):
         plan = Plan(Lanes(store.columns, store.selection))
         return elements_of(plan.part(expression).at(at_ms), plan.natives)
+
+
+def write_request_of(series: Iterable[Series]) -> bytes:
+    """Series as a sender writes them."""
+    return encode_write_request((labels, [_written(*sample) for sample in samples]) for labels, samples in series)
+
+
+def _written(timestamp_ms: int, value: float | NativeHistogram) -> WrittenSample:
+    if not isinstance(value, NativeHistogram):
+        return timestamp_ms, value
+    message = to_message(value)
+    message.timestamp = timestamp_ms
+    return message
 
 
 def elements_of(value: Value, natives: Natives) -> tuple[Element, ...]:

@@ -11,7 +11,7 @@ from typing import TypeAlias, get_args
 
 import numpy as np
 
-from streams.native.algebra import added, subtracted
+from streams.native.algebra import joined
 from streams.native.histogram import EMPTY, Buckets, Hint, NativeHistogram
 
 HistogramField: TypeAlias = int | float | str | tuple[float, ...]
@@ -152,7 +152,7 @@ def repeat(start: NativeHistogram, by: NativeHistogram | None, sign: int, count:
     values = [start]
     for _ in range(count - 1):
         # Buckets that are finer than those that are added would have to be merged, and promtool refuses that.
-        result = None if values[-1].schema > by.schema else (added if sign > 0 else subtracted)(values[-1], by)
+        result = None if values[-1].schema > by.schema else joined(values[-1], by, sign)
         if result is None:
             raise ValueError(f"histograms of schema {values[-1].schema} and {by.schema} cannot be added up here")
         values.append(result)

@@ -119,8 +119,8 @@ def _at(plan: Plan, part: Part, step_ms: int) -> Answer:
 
 def _parts_of_value(labels: Labels, histogram: NativeHistogram) -> dict[Key, float]:
     parts = {(labels, _COUNT): histogram.count, (labels, _SUM): histogram.sum}
-    for bucket in buckets_of(histogram):
-        parts[labels, _bucket(bucket.lower, bucket.upper, _BRACKETS[bucket.rule])] = bucket.count
+    for lower, upper, count, inside in buckets_of(histogram):
+        parts[labels, _bucket(lower, upper, _BRACKETS[inside])] = count
     return parts
 
 

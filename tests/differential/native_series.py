@@ -7,15 +7,19 @@ spans that are cut where they need not be.
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Final
 
-from streams.wire.histogram import CUSTOM_BUCKETS
+from budgets.unit_test.compare import histogram_text
+from streams.native.histogram import from_message
+from streams.wire.histogram import CUSTOM_BUCKETS, is_float
 from streams.wire.histogram_message import Histogram, HistogramMessage
 from streams.wire.samples import STALE_NAN
 
 NATIVE_METRICS: Final = ("duration", "size", "balance", "mixed")
-_UNKNOWN, _RESET, _NOT_RESET, _GAUGE = range(4)
+_HINTS = ("unknown", "reset", "not_reset", "gauge")
+_UNKNOWN, _RESET, _NOT_RESET, _GAUGE = range(len(_HINTS))
 _SCHEMAS = (-2, -1, 0, 0, 1, 1, 2, 3)
 _THRESHOLDS = (0.0, 2.0**-128, 0.001, 0.125, 0.3, 2.0)
 _BOUNDS: Final[Sequence[Sequence[float]]] = (
@@ -29,6 +33,15 @@ def stale_histogram(timestamp_ms: int) -> HistogramMessage:
     marker.sum = STALE_NAN
     marker.timestamp = timestamp_ms
     return marker
+
+
+def value_text(message: HistogramMessage) -> str:
+    """What a message says, in the notation of test files; float counts where it says so."""
+    histogram = from_message(message)
+    if histogram is None:
+        return "stale"
+    hint = f" counter_reset_hint:{_HINTS[message.reset_hint]}" if message.reset_hint else ""
+    return f"{'float ' if is_float(message) else ''}{histogram_text(replace(histogram, hint='unknown'))}{hint}"
 
 
 class NativeSource:

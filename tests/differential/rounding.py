@@ -2,18 +2,20 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 import numpy as np
 
+from streams.native.histogram import Buckets, NativeHistogram
 from streams.promql.expression import Aggregation, Binary, Call, Expression
-from streams.promql.functions import AGGREGATORS
 from streams.promql.lanes import Feed, Lanes
 from streams.promql.parse import parse_expression
 from streams.promql.plan import Evaluate, Part, Plan
 from streams.promql.subquery import Replay
 from streams.promql.vector import Grouping, Value, Vector
 from streams.series.arrays import Floats, Indices
+from streams.series.histograms import is_boxed
 from tests.differential.answers import RELATIVE, Answer, difference, elements_in, evaluate, number_at
 from tests.differential.series import Stored
 
@@ -21,7 +23,7 @@ from tests.differential.series import Stored
 _EXACT = frozenset(
     {
         "abs", "absent", "absent_over_time", "ceil", "changes", "clamp", "clamp_max", "clamp_min", "count_over_time",
-        "day_of_month", "day_of_week", "day_of_year", "days_in_month", "floor", "hour", "label_join", "label_replace",
+        "day_of_month", "day_of_week", "day_of_year", "days_in_month", "floor", "histogram_count", "histogram_sum", "hour", "label_join", "label_replace",
         "last_over_time", "max_over_time", "min_over_time", "minute", "month", "present_over_time", "resets", "round",
         "scalar", "sgn", "sort", "sort_desc", "sqrt", "time", "timestamp", "vector", "year", "pi",
     }
@@ -80,19 +82,31 @@ class Shaken(Plan):
         return shaken
 
     def _shake(self, values: Floats) -> Floats:
-        shaken: Floats = values * np.array([1.0 + self.random.randrange(-4, 5) * 2.0**-52 for _ in values])
+        shaken: Floats = values * np.array([self._factor() for _ in values])
+        boxed, histograms = is_boxed(values), self.natives.histograms
+        shaken[boxed] = [histograms.box(self._shaken(histogram)) for histogram in histograms.unbox(values[boxed])]
         return shaken
 
+    def _factor(self) -> float:
+        return 1.0 + self.random.randrange(-4, 5) * 2.0**-52
+
+    def _shaken(self, histogram: NativeHistogram) -> NativeHistogram:
+        return replace(
+            histogram,
+            count=histogram.count * self._factor(),
+            sum=histogram.sum * self._factor(),
+            zero_count=histogram.zero_count * self._factor(),
+            positive=Buckets(histogram.positive.indices, self._shake(histogram.positive.counts)),
+            negative=Buckets(histogram.negative.indices, self._shake(histogram.negative.counts)),
+        )
+
     def _fold(
-        self, operand: Part, grouping: Grouping, compute: Callable[[Floats, Indices, int], Floats]
+        self, operator: str, operand: Part, grouping: Grouping, compute: Callable[[Floats, Indices, int], Floats]
     ) -> Callable[[int], Vector]:
-        if compute in {AGGREGATORS[name] for name in _ADDED}:
-            inner = compute
-
-            def compute(values: Floats, groups: Indices, size: int) -> Floats:
-                return inner(self._shake(values), groups, size)
-
-        return super()._fold(operand, grouping, compute)
+        if operator in _ADDED:
+            operand = Part(self._shaking(operand.at))
+            self._all.append(operand)
+        return super()._fold(operator, operand, grouping, compute)
 
 
 def _gap(first: float, second: float) -> float:
