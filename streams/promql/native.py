@@ -14,7 +14,7 @@ from streams.native.histogram import NativeHistogram, text_of
 from streams.native.quantile import deviation, mean, variance
 from streams.native.total import average, total
 from streams.promql.choose import format_value
-from streams.promql.vector import Grouping, Vector
+from streams.promql.vector import EvaluationError, Grouping, Vector
 from streams.series.arrays import Floats, Indices, Mask
 from streams.series.histograms import Histograms, is_boxed
 
@@ -132,10 +132,8 @@ class Natives:
         if not places.size:
             return result
         groups, values, present = grouping.of(vector.domain), result.values.copy(), result.present.copy()
-        # In an order that does not depend on which series came first.
-        ordered = sorted(places.tolist(), key=vector.domain.labels)
         members: dict[int, list[int]] = {}
-        for place in ordered:
+        for place in self.in_order(vector, places):
             members.setdefault(int(groups[place]), []).append(place)
         for group, elements in members.items():
             added_up = None if present[group] else TOTALS[operator](self.histograms.unbox(vector.values[elements]))
@@ -144,12 +142,22 @@ class Natives:
                 values[group] = self.histograms.box(added_up)
         return Vector(result.domain, values, present)
 
+    def in_order(self, vector: Vector, places: Indices) -> list[int]:
+        """Elements in an order that does not depend on which series came first."""
+        return sorted(places.tolist(), key=vector.domain.labels)
+
     def texts(self, values: Floats) -> list[str]:
-        """Values as Prometheus puts them into labels."""
-        return [
-            format_value(element) if isinstance(element, float) else text_of(element)
-            for element in self.elements_of(values)
-        ]
+        """Values as Prometheus puts them into labels.
+
+        Raises:
+            EvaluationError: there is none. What has custom buckets has no zero bucket, and after `* Inf` not even none.
+        """
+        texts = []
+        for element in self.elements_of(values):
+            if isinstance(element, NativeHistogram) and element.is_custom and element.zero_count:
+                raise EvaluationError("a histogram with custom buckets has a zero bucket")
+            texts.append(format_value(element) if isinstance(element, float) else text_of(element))
+        return texts
 
     def elements_of(self, values: Floats) -> list[float | NativeHistogram]:
         """What values stand for."""

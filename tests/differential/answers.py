@@ -24,7 +24,7 @@ Labels = tuple[tuple[str, str], ...]
 Key = tuple[Labels, str]
 # Numbers by element; None = the query failed. A scalar is the element without labels.
 Answer = Mapping[Key, float] | None
-_COUNT, _SUM = "count", "sum"
+COUNT, SUM = "count", "sum"
 _BRACKETS = ("(]", "[)", "()", "[]")  # by the API's number for whether bounds are inside
 
 
@@ -76,7 +76,7 @@ class _Written(TypedDict):
 
 
 def _parts_of_message(labels: Labels, histogram: _Written) -> dict[Key, float]:
-    parts = {(labels, _COUNT): float(histogram["count"]), (labels, _SUM): float(histogram["sum"])}
+    parts = {(labels, COUNT): float(histogram["count"]), (labels, SUM): float(histogram["sum"])}
     for inside, lower, upper, count in histogram.get("buckets", []):
         parts[labels, _bucket(float(lower), float(upper), _BRACKETS[inside])] = float(count)
     return parts
@@ -118,7 +118,7 @@ def _at(plan: Plan, part: Part, step_ms: int) -> Answer:
 
 
 def _parts_of_value(labels: Labels, histogram: NativeHistogram) -> dict[Key, float]:
-    parts = {(labels, _COUNT): histogram.count, (labels, _SUM): histogram.sum}
+    parts = {(labels, COUNT): histogram.count, (labels, SUM): histogram.sum}
     for lower, upper, count, inside in buckets_of(histogram):
         parts[labels, _bucket(lower, upper, _BRACKETS[inside])] = count
     return parts
@@ -126,13 +126,20 @@ def _parts_of_value(labels: Labels, histogram: NativeHistogram) -> dict[Key, flo
 
 def elements_in(answer: Mapping[Key, float]) -> set[Key]:
     """The elements of an answer, and which of them are histograms."""
-    return {(labels, part) for labels, part in answer if part in {"", _COUNT}}
+    return {(labels, part) for labels, part in answer if part in {"", COUNT}}
 
 
 def number_at(answer: Mapping[Key, float], key: Key) -> float | None:
-    """A number of an answer; None = it has none. A bucket that a histogram does not have is empty."""
+    """A number of an answer; None = it has none.
+
+    A bucket that a histogram does not have is empty, and so NaN where all numbers were multiplied with NaN: which empty
+    buckets Prometheus has depends on what its storage put together.
+    """
     labels, part = key
-    return answer.get(key, 0.0 if part not in {"", _COUNT, _SUM} and (labels, _COUNT) in answer else None)
+    number = answer.get(key)
+    if number is None and part not in {"", COUNT, SUM} and (count := answer.get((labels, COUNT))) is not None:
+        return 0.0 * count
+    return number
 
 
 def difference(found: float, expected: float) -> float:

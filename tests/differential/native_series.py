@@ -11,8 +11,10 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
+import numpy as np
+
 from budgets.unit_test.compare import histogram_text
-from streams.native.histogram import from_message
+from streams.native.histogram import Buckets, from_message, to_message
 from streams.wire.histogram import CUSTOM_BUCKETS, is_float
 from streams.wire.histogram_message import Histogram, HistogramMessage
 from streams.wire.samples import STALE_NAN
@@ -42,6 +44,29 @@ def value_text(message: HistogramMessage) -> str:
         return "stale"
     hint = f" counter_reset_hint:{_HINTS[message.reset_hint]}" if message.reset_hint else ""
     return f"{'float ' if is_float(message) else ''}{histogram_text(replace(histogram, hint='unknown'))}{hint}"
+
+
+def refilled(message: HistogramMessage, random: Random) -> HistogramMessage:
+    """The same histogram with an empty bucket more, or none at all: equal to what it was equal to only by chance."""
+    histogram = from_message(message)
+    if histogram is None:
+        return message
+    positive = histogram.positive
+    if random.random() < 0.5:
+        filled = positive.counts != 0
+        positive = Buckets(positive.indices[filled], positive.counts[filled])
+    else:
+        last = int(positive.indices[-1]) if len(positive.indices) else -1
+        free = set(range(len(histogram.bounds) + 1)) if histogram.is_custom else {last + 1, last + 2}
+        if free := free - set(positive.indices.tolist()):
+            at = int(np.searchsorted(positive.indices, chosen := random.choice(sorted(free))))
+            indices = np.insert(positive.indices, at, chosen).astype(np.int32)
+            positive = Buckets(indices, np.insert(positive.counts, at, 0.0))
+    # As one with other empty buckets it is another one, for whoever looks at filled buckets only, too.
+    shaken_sum = math.nextafter(histogram.sum, random.choice((math.inf, -math.inf)))
+    other = to_message(replace(histogram, positive=positive, sum=shaken_sum))
+    other.timestamp, other.reset_hint = message.timestamp, message.reset_hint
+    return other
 
 
 class NativeSource:

@@ -17,7 +17,8 @@ from streams.series.store import Ceilings, SeriesStore
 from streams.wire.encode import Sample, encode_write_request
 from streams.wire.histogram_message import HistogramMessage
 from streams.wire.samples import STALE_NAN
-from tests.differential.native_series import NATIVE_METRICS, NativeSource, stale_histogram
+from tests.differential.native_series import NATIVE_METRICS, NativeSource, refilled, stale_histogram
+from tests.property.reference_promql import is_stale
 from tests.property.sample_stories import START_MS, tell
 
 MINUTES = 25
@@ -86,10 +87,13 @@ class _Native:
 
 
 def write_requests(series: Series, story: str) -> list[bytes]:
-    """The story as a sender writes it: a request for each turn of a series that turns from numbers to histograms."""
+    """The story as a sender writes it: a request for each turn of a series that turns from numbers to histograms.
+
+    A stale marker that is a number has its own, too: only after what it ends is stored Prometheus knows of which kind.
+    """
     turns: list[list[tuple[Mapping[str, str], list[Sample]]]] = []
     for labels, samples in series.items():
-        for number, (_, turn) in enumerate(groupby(samples, key=lambda sample: isinstance(sample[1], float))):
+        for number, (_, turn) in enumerate(groupby(samples, key=_kind)):
             if number == len(turns):
                 turns.append([])
             written = [(at, value) if isinstance(value, float) else value for at, value in turn]
@@ -97,10 +101,18 @@ def write_requests(series: Series, story: str) -> list[bytes]:
     return [encode_write_request(turn) for turn in turns]
 
 
+def _kind(sample: Sampled) -> str:
+    _, value = sample
+    if not isinstance(value, float):
+        return "histogram"
+    return "stale" if is_stale(value) else "number"
+
+
 class Stored:
     """A story in columns, for as many expressions as one likes."""
 
     def __init__(self, series: Series, story: str, end_ms: int) -> None:
+        self._told = (series, story, end_ms)
         self._store = SeriesStore(Ceilings(100_000, 100_000), lag_ms=1, keep_ms=_KEEP_MS)
         self._store.columns.epoch_ms = end_ms
         intake = Intake(self._store, out_of_order_ms=0)
@@ -108,6 +120,18 @@ class Stored:
         for request in write_requests(series, story):
             tally = intake.take("", request, came)
             assert not +tally.dropped, tally.dropped
+
+    def refilled(self, random: Random) -> "Stored":
+        """The same story with other empty buckets in its histograms.
+
+        In which Prometheus has them follows from which samples its storage put into one chunk, later ones too.
+        """
+        series, story, end_ms = self._told
+        others = {
+            labels: tuple((at, value if isinstance(value, float) else refilled(value, random)) for at, value in samples)
+            for labels, samples in series.items()
+        }
+        return Stored(others, story, end_ms)
 
     def plan(self, kind: type[Plan] = Plan) -> Plan:
         """A plan over the story."""

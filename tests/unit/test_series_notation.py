@@ -126,7 +126,9 @@ def test_a_native_histogram_is_read_part_by_part() -> None:
 
 
 def test_what_is_written_is_what_is_measured() -> None:
-    text = "{{schema:1 count:9.5 sum:-2 z_bucket:1 z_bucket_w:0.5 offset:-2 buckets:[1 0 2] n_offset:3 n_buckets:[0.5]}}"
+    text = (
+        "{{schema:1 count:9.5 sum:-2 z_bucket:1 z_bucket_w:0.5 offset:-2 buckets:[1 0 2] n_offset:3 n_buckets:[0.5]}}"
+    )
     histogram = parse_histogram(text).measured()
     assert histogram.positive.indices.tolist() == [-2, -1, 0]
     assert histogram.positive.counts.tolist() == [1, 0, 2]
