@@ -170,6 +170,11 @@ def to_message(histogram: NativeHistogram) -> HistogramMessage:
     return message
 
 
+def bare(histogram: NativeHistogram, hint: Hint = "unknown") -> NativeHistogram:
+    """Count and sum alone: what is left goes together with any other."""
+    return NativeHistogram(0, hint, 0.0, 0.0, histogram.count, histogram.sum, EMPTY, EMPTY)
+
+
 def byte_count(histogram: NativeHistogram) -> int:
     """What it takes in memory, about; as if it shared its indices and bounds with no other."""
     size = _OBJECT_BYTES + _BOUND_BYTES * len(histogram.bounds)

@@ -16,7 +16,7 @@ import numpy as np
 
 from streams.native.algebra import beyond_zero, compact, divided, equal, is_reset, joined, lowered, times
 from streams.native.compensated import average_of, total_of
-from streams.native.histogram import EMPTY, NativeHistogram, Sample
+from streams.native.histogram import EMPTY, NativeHistogram, Sample, bare
 from streams.native.total import are_of_one_layout, average_over_time, total_over_time
 
 Outcome: TypeAlias = float | NativeHistogram | None
@@ -216,18 +216,18 @@ def without_buckets(samples: Sequence[Sample]) -> list[Sample]:
 
     Only count and sum are left, and resets in their hints, so all go together: exponential, custom, whatever bounds.
     """
-    bare: list[Sample] = []
+    found: list[Sample] = []
     before: NativeHistogram | None = None
     for time_ms, value in samples:
         if not isinstance(value, NativeHistogram):
-            bare.append((time_ms, value))
+            found.append((time_ms, value))
             continue
         hint = value.hint
         if hint == "unknown" and before is not None:
             hint = "reset" if is_reset(value, before) else "not_reset"
         before = value
-        bare.append((time_ms, NativeHistogram(0, hint, 0.0, 0.0, value.count, value.sum, EMPTY, EMPTY)))
-    return bare
+        found.append((time_ms, bare(value, hint)))
+    return found
 
 
 # By the names that PromQL gives them. A rate is the increase; whoever asks divides by the range.
