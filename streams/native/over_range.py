@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from streams.native.algebra import beyond_zero, compact, divided, equal, is_reset, joined, lowered, times
+from streams.native.algebra import compact, divided, equal, is_reset, joined, lowered, times
 from streams.native.compensated import average_of, total_of
 from streams.native.histogram import EMPTY, NativeHistogram, Sample
 from streams.native.total import are_of_one_layout, average_over_time, total_over_time
@@ -34,22 +34,10 @@ def _split(samples: Sequence[Sample]) -> tuple[list[float], list[NativeHistogram
     return floats, histograms
 
 
-def _tell_by_numbers(histograms: Sequence[NativeHistogram]) -> bool:
-    """Whether comparing number by number tells of resets: no hint does, and no bucket lies within the zero bucket."""
-    first = histograms[0]
-    return (
-        all(histogram.hint in {"unknown", "gauge"} for histogram in histograms)
-        and are_of_one_layout(histograms)
-        and all(
-            beyond_zero(buckets, first.schema, first.zero_threshold) is buckets
-            for buckets in (first.positive, first.negative)
-        )
-    )
-
-
 def reset_places(histograms: Sequence[NativeHistogram]) -> list[int]:
     """Where a histogram tells of a counter reset since the one before."""
-    if len(histograms) < 3 or not _tell_by_numbers(histograms):
+    hints = {histogram.hint for histogram in histograms}
+    if len(histograms) < 3 or not hints <= {"unknown", "gauge"} or not are_of_one_layout(histograms):
         return [place for place, pair in enumerate(pairwise(histograms), 1) if is_reset(pair[1], pair[0])]
     fallen = np.zeros(len(histograms) - 1, np.bool_)
     for rows in (

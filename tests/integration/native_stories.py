@@ -1,6 +1,8 @@
 """Drawn stories of native histograms: what counters do in life, and what they should not do.
 
 All counts and sums are multiples of a quarter, so that adding and subtracting is exact in whatever order it is done.
+What Prometheus answers may depend on which empty buckets it stored with a sample, that is on other samples, also later
+ones. So a side has always observations or never, and no sample repeats the one before unless all have the same buckets.
 """
 
 import math
@@ -46,6 +48,8 @@ class Counter:
     random: Random
     custom: bool
     floats: bool
+    two_sided: bool
+    fixed: bool
     schema: int = 0
     threshold: float = 0.0
     bounds: tuple[float, ...] = ()
@@ -63,6 +67,15 @@ class Counter:
         self.threshold = 0.0 if self.custom else random.choice(_THRESHOLDS)
         self.bounds = random.choice(_BOUNDS) if self.custom else ()
         self.hint = random.choice((0, 0, 0, 0, 3))
+        if self.fixed:
+            self.positive = dict.fromkeys(range(len(self.bounds) + 1) if self.custom else range(-6, 8), 0.0)
+        self._fill()
+
+    def _fill(self) -> None:
+        """Something on each side, outside of all zero buckets."""
+        for counts in (self.positive, self.negative) if self.two_sided and not self.custom else (self.positive,):
+            index = len(self.bounds) if self.custom else 7
+            counts[index] = counts.get(index, 0.0) + 1.0
 
     def _amount(self) -> float:
         return self.random.randrange(1, 20) / (4.0 if self.floats else 1.0)
@@ -73,7 +86,9 @@ class Counter:
         for _ in range(random.randrange(6)):
             index = random.randrange(len(self.bounds) + 1) if self.custom else random.randrange(-6, 8)
             self.positive[index] = self.positive.get(index, 0.0) + random.choice((0.0, self._amount(), self._amount()))
-        if not self.custom and random.random() < 0.3:
+        if not self.fixed:
+            self._fill()
+        if self.two_sided and not self.custom and random.random() < 0.3:
             index = random.randrange(-4, 5)
             self.negative[index] = self.negative.get(index, 0.0) + self._amount()
         if not self.custom and random.random() < 0.3:
@@ -107,6 +122,7 @@ class Counter:
             for counts in (self.positive, self.negative):
                 for index in [index for index in counts if ends[index] <= self.threshold]:
                     self.zero += counts.pop(index)
+        self._fill()
 
     def lose(self) -> None:
         """One bucket, or some of what it counts."""
@@ -151,9 +167,10 @@ Written = tuple[int, bytes, float | NativeHistogram | None]
 
 
 def _tell(random: Random, end_ms: int) -> Iterator[Written]:
-    counter = Counter(random, custom=random.random() < 0.3, floats=random.random() < 0.5)
+    fixed, two_sided = random.choice(((False, True), (False, False), (True, False)))
+    counter = Counter(random, random.random() < 0.3, random.random() < 0.5, two_sided, fixed)
     counter.begin()
-    events = (counter.begin, counter.coarsen, counter.widen, counter.lose)
+    events = (counter.begin,) if fixed else (counter.begin, counter.coarsen, counter.widen, counter.lose)
     wild = random.choice((0.0, 0.05, 0.2))
     for step in range(SAMPLES, 0, -1):
         if random.random() < 0.1:
