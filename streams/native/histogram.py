@@ -99,12 +99,13 @@ class Layout(NamedTuple):
 @lru_cache(maxsize=4096)
 def _indices(spans: tuple[tuple[int, int], ...]) -> IndexArray:
     """One array for all histograms of a layout: less memory, and whether samples are alike is seen at a glance."""
-    parts, at = [EMPTY.indices], 0
+    parts, at = [np.empty(0, np.int64)], 0
     for offset, length in spans:
         at += offset
-        parts.append(np.arange(at, at + length, dtype=np.int32))
+        parts.append(np.arange(at, at + length))
         at += length
-    indices = np.concatenate(parts)
+    # What a sender makes too large wraps around, as it does in Prometheus.
+    indices = np.concatenate(parts).astype(np.int32)
     indices.flags.writeable = False
     return indices
 
@@ -168,6 +169,11 @@ def to_message(histogram: NativeHistogram) -> HistogramMessage:
             end = index + 1
         cast("list[float]", counts).extend(buckets.counts.tolist())
     return message
+
+
+def bare(histogram: NativeHistogram, hint: Hint = "unknown") -> NativeHistogram:
+    """Count and sum alone: what is left goes together with any other."""
+    return NativeHistogram(0, hint, 0.0, 0.0, histogram.count, histogram.sum, EMPTY, EMPTY)
 
 
 def byte_count(histogram: NativeHistogram) -> int:

@@ -14,9 +14,9 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from streams.native.algebra import beyond_zero, compact, divided, equal, is_reset, joined, lowered, times
+from streams.native.algebra import compact, divided, equal, is_reset, joined, lowered, times
 from streams.native.compensated import average_of, total_of
-from streams.native.histogram import EMPTY, NativeHistogram, Sample
+from streams.native.histogram import EMPTY, NativeHistogram, Sample, bare
 from streams.native.total import are_of_one_layout, average_over_time, total_over_time
 
 Outcome: TypeAlias = float | NativeHistogram | None
@@ -34,22 +34,10 @@ def _split(samples: Sequence[Sample]) -> tuple[list[float], list[NativeHistogram
     return floats, histograms
 
 
-def _tell_by_numbers(histograms: Sequence[NativeHistogram]) -> bool:
-    """Whether comparing number by number tells of resets: no hint does, and no bucket lies within the zero bucket."""
-    first = histograms[0]
-    return (
-        all(histogram.hint in {"unknown", "gauge"} for histogram in histograms)
-        and are_of_one_layout(histograms)
-        and all(
-            beyond_zero(buckets, first.schema, first.zero_threshold) is buckets
-            for buckets in (first.positive, first.negative)
-        )
-    )
-
-
 def reset_places(histograms: Sequence[NativeHistogram]) -> list[int]:
     """Where a histogram tells of a counter reset since the one before."""
-    if len(histograms) < 3 or not _tell_by_numbers(histograms):
+    hints = {histogram.hint for histogram in histograms}
+    if len(histograms) < 3 or not hints <= {"unknown", "gauge"} or not are_of_one_layout(histograms):
         return [place for place, pair in enumerate(pairwise(histograms), 1) if is_reset(pair[1], pair[0])]
     fallen = np.zeros(len(histograms) - 1, np.bool_)
     for rows in (
@@ -216,18 +204,18 @@ def without_buckets(samples: Sequence[Sample]) -> list[Sample]:
 
     Only count and sum are left, and resets in their hints, so all go together: exponential, custom, whatever bounds.
     """
-    bare: list[Sample] = []
+    found: list[Sample] = []
     before: NativeHistogram | None = None
     for time_ms, value in samples:
         if not isinstance(value, NativeHistogram):
-            bare.append((time_ms, value))
+            found.append((time_ms, value))
             continue
         hint = value.hint
         if hint == "unknown" and before is not None:
             hint = "reset" if is_reset(value, before) else "not_reset"
         before = value
-        bare.append((time_ms, NativeHistogram(0, hint, 0.0, 0.0, value.count, value.sum, EMPTY, EMPTY)))
-    return bare
+        found.append((time_ms, bare(value, hint)))
+    return found
 
 
 # By the names that PromQL gives them. A rate is the increase; whoever asks divides by the range.

@@ -39,16 +39,12 @@ def _between(lower: float, upper: float, share: float) -> float:
 
 
 class _Reached(NamedTuple):
-    """The bucket in which a rank is reached, its observations, and those up to and with it.
-
-    last: where the last bucket begins and ends, and its observations; None = that is this one.
-    """
+    """The bucket in which a rank is reached, its observations, and those up to and with it."""
 
     lower: float
     upper: float
     inside: float
     up_to: float
-    last: tuple[float, float, float] | None = None
 
 
 def _reach(rank: float, histogram: NativeHistogram, *, upwards: bool) -> _Reached:
@@ -60,15 +56,13 @@ def _reach(rank: float, histogram: NativeHistogram, *, upwards: bool) -> _Reache
     running = np.cumsum(counts)
     reached = (running >= rank) & (counts != 0)
     at = int(reached.argmax()) if reached.any() else len(counts) - 1
-    last = None if at == len(counts) - 1 else (float(lower[-1]), float(upper[-1]), float(counts[-1]))
-    return _Reached(float(lower[at]), float(upper[at]), float(counts[at]), float(running[at]), last)
+    return _Reached(float(lower[at]), float(upper[at]), float(counts[at]), float(running[at]))
 
 
 def quantile(q: float, histogram: NativeHistogram) -> float:
     """`histogram_quantile`: the value that q of the observations do not exceed.
 
-    Observations that are no number count as larger than all others: a quantile among them is NaN. Where there are any,
-    all other quantiles lie in the last bucket, or beyond: Prometheus' own mistake, which its users see too.
+    Observations that are no number count as larger than all others: a quantile among them is NaN.
 
     Returns:
         NaN of no observations, minus infinity below q = 0, infinity above 1.
@@ -99,11 +93,7 @@ def _within(rank: float, found: _Reached, histogram: NativeHistogram, *, upwards
     count = min(found.up_to, histogram.count)
     if count < rank:
         return math.nan if math.isnan(histogram.sum) else upper
-    ahead, inside = rank - (count - found.inside) if upwards else count - rank, found.inside
-    if math.isnan(histogram.sum) and found.last is not None:
-        # Prometheus 3.8 counts on, to see how many are no number, and then takes the bucket where it came to stand.
-        lower, upper, inside = found.last
-    share = ratio(ahead, inside)
+    share = ratio(rank - (count - found.inside) if upwards else count - rank, found.inside)
     if histogram.is_custom or lower <= 0 <= upper:
         return lower + (upper - lower) * share
     return _between(lower, upper, share)

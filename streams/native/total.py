@@ -11,15 +11,18 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from streams.native.algebra import are_alike, compact, hint_of_both, joined, over
+from streams.native.algebra import are_alike, beyond_zero, compact, hint_of_both, joined, over
 from streams.native.histogram import EMPTY, Buckets, NativeHistogram
 
 _Numbers = npt.NDArray[np.float64]
 
 
 def are_of_one_layout(histograms: Sequence[NativeHistogram]) -> bool:
-    """Whether their numbers can be taken side by side."""
+    """Whether their numbers can be taken side by side: they have the same buckets, none within the zero bucket."""
     first = histograms[0]
+    for buckets in (first.positive, first.negative):
+        if beyond_zero(buckets, first.schema, first.zero_threshold) is not buckets:
+            return False
     return all(
         histogram.schema == first.schema
         and histogram.zero_threshold == first.zero_threshold

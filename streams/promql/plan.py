@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from streams.native.algebra import divided, scaled
+from streams.native.algebra import divided, negated
 from streams.promql.arithmetic import between_scalars, with_scalar
 from streams.promql.choose import Chooser, ValueCounter
 from streams.promql.column import RangeFunction
@@ -318,8 +318,8 @@ class Plan:
         def evaluate(step_ms: int) -> Value:
             value = operand.at(step_ms)
             if isinstance(value, Vector):
-                negated = Vector(value.domain, -value.values, value.present)
-                return dropper.apply(self.natives.replace(value, negated, lambda histogram: scaled(histogram, -1.0)))
+                minus = Vector(value.domain, -value.values, value.present)
+                return dropper.apply(self.natives.replace(value, minus, negated))
             return -value
 
         return evaluate

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streams.native.histogram import NativeHistogram, Sample
+from streams.native.over_range import without_buckets
 from streams.series.arrays import Floats, Indices, Mask, Numbers, Rows, Times
 from streams.series.columns import OLDEST, Columns, move_back
 from streams.series.histograms import is_boxed
@@ -41,7 +42,7 @@ class Span:
     """The window at one step, an element for each of its series.
 
     begin, end: the range (begin, end], left-open. first, last: numbers of the samples; none where last < first.
-    first_times: times of the first ones.
+    first_times: times of the first ones. without_buckets: of native histograms only count and sum are wanted.
     """
 
     columns: Columns
@@ -51,6 +52,7 @@ class Span:
     first: Numbers
     last: Numbers
     first_times: Times
+    without_buckets: bool = False
 
     def slots(self, numbers: Numbers) -> Indices:
         """Where the numbered sample of each series lies."""
@@ -78,7 +80,8 @@ class Span:
             np.flatnonzero(boxed).tolist(), self.columns.histograms.unbox(values[boxed]), strict=True
         ):
             found[at] = histogram
-        return list(zip(times.tolist(), found, strict=True))
+        samples = list(zip(times.tolist(), found, strict=True))
+        return without_buckets(samples) if self.without_buckets else samples
 
     def lay_out(self, which: Indices) -> Iterator[Samples]:
         """The samples of some of the series, the ones with about as many together; those without any are left out."""
@@ -108,11 +111,12 @@ class Span:
 class Window:
     """The range (T - offset - range, T - offset] over a growing set of series, for steps T in ascending order."""
 
-    def __init__(self, columns: Columns, range_ms: int, offset_ms: int) -> None:
+    def __init__(self, columns: Columns, range_ms: int, offset_ms: int, *, without_buckets: bool = False) -> None:
         self.rows: Rows = np.zeros(0, np.int32)
         self._columns = columns
         self._range_ms = range_ms
         self._offset_ms = offset_ms
+        self._without_buckets = without_buckets
         self._seen_moves = columns.moves.total
         self._first: Numbers = np.zeros(0, np.int32)
         # What is not known or not there is as old as can be: it is looked up again at the next step.
@@ -154,6 +158,7 @@ class Window:
                 self._first[part],
                 self._columns.last_until(self.rows[part], end),
                 self._first_times[part],
+                self._without_buckets,
             )
             for part in self._parts()
         ]
@@ -166,7 +171,8 @@ class Window:
             rows = self.rows[part]
             last = self._columns.last_until(rows, end)
             times = self._columns.times_at(self._columns.slots(rows, last))
-            spans.append(Span(self._columns, rows, end - self._range_ms, end, last, last, times))
+            begin = end - self._range_ms
+            spans.append(Span(self._columns, rows, begin, end, last, last, times, self._without_buckets))
         return spans
 
     def _parts(self) -> list[slice]:

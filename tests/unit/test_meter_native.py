@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from streams.meter import Meter
+from streams.meter import DEFAULT_CEILINGS, Meter
 from streams.query import Query
 from streams.series.store import Ceilings
 from streams.wire.encode import encode_write_request
@@ -15,8 +15,8 @@ NOW = 1_764_000_000_000
 STEP = 15_000
 
 
-def create(expr: str, **ceilings: int) -> Meter:
-    meter = Meter(STEP, 0, Ceilings(**ceilings))
+def create(expr: str, ceilings: Ceilings = DEFAULT_CEILINGS) -> Meter:
+    meter = Meter(STEP, 0, ceilings)
     meter.define("svc", [Query("svc/x", expr)], 0)
     return meter
 
@@ -92,7 +92,7 @@ def test_no_float_is_mistaken_for_one(*, first: bool) -> None:
 
 
 def test_a_ceiling_on_bytes_counts_them() -> None:
-    meter = create("histogram_count(h)", window_bytes=40_000)
+    meter = create("histogram_count(h)", Ceilings(window_bytes=40_000))
     for number in range(200):
         write(meter, [(NOW + number, histogram(*range(1, 50)))], NOW + number)
     assert write(meter, [(NOW + 200, histogram(1))], NOW + 200, pod="new") == {"bytes_limit": 1}

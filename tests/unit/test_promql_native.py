@@ -1,11 +1,12 @@
 """Native histograms on their way through expressions: who takes them, who leaves them out, who refuses a mixture."""
 
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
 import pytest
 
-from streams.native.histogram import NativeHistogram
+from streams.native.histogram import CUSTOM_BOUNDS, NativeHistogram
 from streams.promql.evaluate import elements_of
 from streams.promql.lanes import Lanes
 from streams.promql.parse import parse_expression
@@ -22,6 +23,7 @@ SERIES: dict[str, Samples] = {
     "h/b": [(time_ms, histogram(0, number)) for number, time_ms in enumerate(TIMES, 1)],
     "f/a": [(time_ms, float(number)) for number, time_ms in enumerate(TIMES, 1)],
     "mixed/a": [(TIMES[1], 1.0), (TIMES[2], 3.0), (TIMES[3], histogram(1)), (TIMES[4], histogram(2))],
+    "custom/a": [(NOW, replace(histogram(1), schema=CUSTOM_BOUNDS, bounds=(5.0,)))],
     "ended/a": [(TIMES[3], histogram(1)), (TIMES[4], histogram(total=STALE_NAN))],
 }
 
@@ -115,6 +117,9 @@ def counts(expr: str) -> dict[str, float]:
         ("histogram_sum(sum(h))", {"": -25}),
         ("histogram_avg(h)", {"a": -1, "b": -1}),
         ("histogram_fraction(0, 1, h)", {"a": -0.25, "b": 0}),
+        ("histogram_count(sum(h))", {"": -25}),
+        ("histogram_count(rate(h[4m])) * 240", {"a": -16, "b": -4}),
+        ("histogram_count(rate(h[4m:1m])) * 240", {"a": -16, "b": -4}),
         ("histogram_quantile(1, h)", {"a": -4, "b": -2}),
     ],
 )
@@ -124,7 +129,7 @@ def test_an_expression_takes_them_as_prometheus_does(expr: str, expected: dict[s
 
 def test_values_are_counted_by_their_texts() -> None:
     found = at('count_values by (job) ("text", {__name__=~"h|f"})')
-    assert sorted(found.values()) == [1.0, 1.0, 1.0]
+    assert list(found.values()) == [1.0, 1.0, 1.0]
     assert "5" in {labels.split("/")[-1] for labels in found}
     assert any("count:20" in labels for labels in found)
 
@@ -147,3 +152,10 @@ def test_where_classic_and_native_histograms_have_the_same_labels_neither_counts
     with np.errstate(all="ignore"):
         elements = elements_of(part.at(NOW), plan.natives)
     assert [(dict(element.labels)["job"], element.value) for element in elements] == [("classic", 2.0), ("native", 2.0)]
+
+
+def test_counts_and_sums_need_no_buckets_that_go_together() -> None:
+    """Prometheus reads them without buckets below these functions, but not from within a subquery."""
+    assert at("histogram_count(sum({__name__=~'custom|h'}))") == {"": 26.0}
+    assert at("histogram_count(sum_over_time(sum({__name__=~'custom|h'})[1m:1m]))") == {}
+    assert at("histogram_quantile(0.5, sum({__name__=~'custom|h'}))") == {}
