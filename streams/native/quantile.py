@@ -39,8 +39,9 @@ def _between(lower: float, upper: float, share: float) -> float:
 
 
 class _Reached(NamedTuple):
-    """The bucket in which a rank is reached, its observations, and those up to and with it."""
+    """The bucket in which a rank is reached: where it is, its observations, and those up to and with it."""
 
+    at: int
     lower: float
     upper: float
     inside: float
@@ -52,11 +53,11 @@ def _reach(rank: float, histogram: NativeHistogram, *, upwards: bool) -> _Reache
     order = slice(None, None, 1 if upwards else -1)
     lower, upper, counts = (column[order] for column in layout_of(histogram))
     if not len(counts):
-        return _Reached(0.0, 0.0, 0.0, 0.0)
+        return _Reached(0, 0.0, 0.0, 0.0, 0.0)
     running = np.cumsum(counts)
     reached = (running >= rank) & (counts != 0)
     at = int(reached.argmax()) if reached.any() else len(counts) - 1
-    return _Reached(float(lower[at]), float(upper[at]), float(counts[at]), float(running[at]))
+    return _Reached(at, float(lower[at]), float(upper[at]), float(counts[at]), float(running[at]))
 
 
 def quantile(q: float, histogram: NativeHistogram) -> float:
@@ -93,7 +94,13 @@ def _within(rank: float, found: _Reached, histogram: NativeHistogram, *, upwards
     count = min(found.up_to, histogram.count)
     if count < rank:
         return math.nan if math.isnan(histogram.sum) else upper
-    share = ratio(rank - (count - found.inside) if upwards else count - rank, found.inside)
+    rank = rank - (count - found.inside) if upwards else count - rank
+    inside = found.inside
+    if math.isnan(histogram.sum):
+        # As Prometheus 3.8 has it: it looks for NaNs in the buckets above, and stays at the last one that it saw.
+        above = list(rows_of(histogram))[found.at + 1 :]
+        lower, upper, inside = above[-1] if above else (lower, upper, inside)
+    share = ratio(rank, inside)
     if histogram.is_custom or lower <= 0 <= upper:
         return lower + (upper - lower) * share
     return _between(lower, upper, share)
