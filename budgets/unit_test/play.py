@@ -5,6 +5,7 @@ Frames are what `driftline.indicators` would hold, alerts what `driftline.alerts
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import msgspec
 
@@ -14,7 +15,6 @@ from budgets.spec.model import ServiceBudget
 from budgets.spec.resolve import queries_of
 from streams.frame import IndicatorFrame
 from streams.meter import Meter
-from streams.native.histogram import Sample
 from streams.promql.evaluate import Series, write_request_of
 
 # Tests begin at Unix time 0, which means "never" to a Judge. A whole week later it is the same hour of the same day.
@@ -61,9 +61,6 @@ def _by_step(series: Iterable[Series], step_ms: int) -> dict[int, list[Series]]:
     """The samples that each step is the first to see."""
     arriving: dict[int, list[Series]] = {}
     for labels, samples in series:
-        parts: dict[int, list[Sample]] = {}
-        for time_ms, value in samples:
-            parts.setdefault(-(-time_ms // step_ms) * step_ms, []).append((time_ms, value))
-        for step, part in parts.items():
-            arriving.setdefault(step, []).append((labels, part))
+        for step, part in groupby(samples, key=lambda sample: -(-sample[0] // step_ms) * step_ms):
+            arriving.setdefault(step, []).append((labels, list(part)))
     return arriving

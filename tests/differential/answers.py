@@ -45,14 +45,15 @@ class Peer:
     def query(self, text: str, at_ms: int) -> Answer:
         form = urllib.parse.urlencode({"query": text, "time": f"{at_ms / 1000:.3f}"}).encode()
         status, body = self._post("/api/v1/query", form, {"Content-Type": "application/x-www-form-urlencoded"})
-        answer = json.loads(body)
-        if status == 422 and answer["errorType"] == "execution":
+        content = json.loads(body)
+        if status == 422 and content["errorType"] == "execution":
             return None
-        assert status == 200, f"{text}: {answer}"
-        data = answer["data"]
-        if data["resultType"] == "scalar":
-            return {((), ""): float(data["result"][1])}
+        assert status == 200, f"{text}: {content}"
+        data = content["data"]
         answer: dict[Key, float] = {}
+        if data["resultType"] == "scalar":
+            answer[(), ""] = float(data["result"][1])
+            return answer
         for item in data["result"]:
             labels = tuple(sorted(item["metric"].items()))
             if "histogram" in item:

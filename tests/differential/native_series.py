@@ -1,4 +1,4 @@
-"""Native histograms as the processes of a story expose them: schemas, zero buckets and bounds that change, resets, hints.
+"""Native histograms as the processes of a story expose them, whose shapes change and whose counters reset.
 
 Each is a message of the wire, so that both sides read the same bytes: integer counts or float ones, empty buckets, and
 spans that are cut where they need not be.
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
@@ -161,7 +161,7 @@ class NativeSource:
             self._write(message, "negative", self._negative)
         else:
             message.schema = CUSTOM_BUCKETS
-            message.custom_values.extend(self._bounds)
+            cast("list[float]", message.custom_values).extend(self._bounds)
         self._write(message, "positive", self._positive)
         if self._is_float:
             message.count_float, message.zero_count_float = count * self._unit, self._zero * self._unit

@@ -1,7 +1,7 @@
 """What rounding decides: a plan whose numbers are shaken in their last places, and what that leaves of an answer.
 
-So is what Prometheus' storage decides: the order in which histograms are added up, which matters where they are not alike,
-and which empty buckets they have.
+So is what Prometheus' storage decides: the order in which histograms are added up, which matters where they are not
+alike, and which empty buckets they have.
 """
 
 import math
@@ -28,9 +28,10 @@ from tests.differential.series import Stored
 _EXACT = frozenset(
     {
         "abs", "absent", "absent_over_time", "ceil", "changes", "clamp", "clamp_max", "clamp_min", "count_over_time",
-        "day_of_month", "day_of_week", "day_of_year", "days_in_month", "floor", "histogram_count", "histogram_sum", "hour", "label_join", "label_replace",
-        "last_over_time", "max_over_time", "min_over_time", "minute", "month", "present_over_time", "resets", "round",
-        "scalar", "sgn", "sort", "sort_desc", "sqrt", "time", "timestamp", "vector", "year", "pi",
+        "day_of_month", "day_of_week", "day_of_year", "days_in_month", "floor", "histogram_count", "histogram_sum",
+        "hour", "label_join", "label_replace", "last_over_time", "max_over_time", "min_over_time", "minute", "month",
+        "pi", "present_over_time", "resets", "round", "scalar", "sgn", "sort", "sort_desc", "sqrt", "time", "timestamp",
+        "vector", "year",
     }
 )  # fmt: skip
 # As many stories with other empty buckets are told.
@@ -42,7 +43,7 @@ class ShuffledNatives(Natives):
     """Adds histograms up in an order by chance."""
 
     def in_order(self, vector: Vector, places: Indices) -> list[int]:
-        return Random(Shaken.random.random()).sample(places.tolist(), len(places))
+        return Shaken.random.sample(super().in_order(vector, places), len(places))
 
 
 class Shaken(Plan):
@@ -152,7 +153,7 @@ def is_undetermined(stored: Stored, text: str, at_ms: int, ours: Answer, theirs:
 
 
 def _least_moved(answer: Mapping[Key, float], key: Key) -> float:
-    """A bucket may be what is left where much was added and taken: a plan that finds exactly nothing cannot shake it."""
+    """A bucket may be what is left of much that was added and taken: a plan that finds exactly 0 cannot shake it."""
     labels, part = key
     count = answer.get((labels, COUNT), 0.0)
     return abs(count) * 2.0**-52 if part not in {"", COUNT, SUM} and math.isfinite(count) else 0.0

@@ -170,7 +170,8 @@ def test_what_is_not_evaluated_is_said(cases: str, reason: str) -> None:
 
 
 NATIVE = """
-  - {series: 'took_seconds{service="shop"}', values: '{{sum:6 count:3 buckets:[1 2]}}+{{sum:60 count:60 buckets:[30 30]}}x20'}
+  - series: took_seconds{service="shop"}
+    values: '{{sum:6 count:3 buckets:[1 2]}}+{{sum:60 count:60 buckets:[30 30]}}x20'
 """
 
 
@@ -178,7 +179,7 @@ def test_native_histograms_are_measured_and_expected() -> None:
     cases = """
 promql_expr_test:
   - {expr: histogram_count(took_seconds), eval_time: 2m, exp_samples: [{labels: '{service="shop"}', value: 123}]}
-  - {expr: histogram_quantile(1, took_seconds), eval_time: 2m, exp_samples: [{labels: '{service="shop"}', value: 2}]}
+  - {expr: 'histogram_quantile(1, took_seconds)', eval_time: 2m, exp_samples: [{labels: '{service="shop"}', value: 2}]}
   - expr: rate(took_seconds[5m])
     eval_time: 10m
     exp_samples:
@@ -206,7 +207,7 @@ def test_another_histogram_than_expected_fails_and_is_shown(expr: str, expected:
 def test_a_histogram_that_contradicts_itself_fails_with_the_reason() -> None:
     series = "\n  - {series: a, values: '{{count:-1}}'}\n"
     result = only(run("promql_expr_test: [{expr: a}]", series=series))
-    assert (result.outcome, result.reason) == ("failed", "a histogram has a negative count")
+    assert (result.outcome, result.reason) == ("failed", "series 1: a histogram has a negative count")
 
 
 def test_budgets_over_native_histograms_are_evaluated() -> None:

@@ -126,14 +126,12 @@ def test_a_native_histogram_is_read_part_by_part() -> None:
 
 
 def test_what_is_written_is_what_is_measured() -> None:
-    text = (
-        "{{schema:1 count:9.5 sum:-2 z_bucket:1 z_bucket_w:0.5 offset:-2 buckets:[1 0 2] n_offset:3 n_buckets:[0.5]}}"
-    )
+    text = "{{schema:1 count:9 sum:-2 z_bucket:1 z_bucket_w:0.5 offset:-2 buckets:[1 0 2] n_offset:3 n_buckets:[0.5]}}"
     histogram = parse_histogram(text).measured()
     assert histogram.positive.indices.tolist() == [-2, -1, 0]
     assert histogram.positive.counts.tolist() == [1, 0, 2]
     assert histogram.negative.indices.tolist() == [3]
-    assert (histogram.schema, histogram.count, histogram.sum, histogram.hint) == (1, 9.5, -2, "unknown")
+    assert (histogram.schema, histogram.count, histogram.sum, histogram.hint) == (1, 9, -2, "unknown")
     assert histogram_text(histogram) == text
     custom = "{{schema:-53 count:3 sum:4 custom_values:[0.5 1] counter_reset_hint:gauge offset:1 buckets:[1 2]}}"
     assert histogram_text(parse_histogram(custom).measured()) == custom
