@@ -23,11 +23,21 @@ SERIES = r"""
       - {series: 'lat_bucket{le="0.1"}', values: '0+3x20'}
       - {series: 'lat_bucket{le="0.5"}', values: '0+8x20'}
       - {series: 'lat_bucket{le="+Inf"}', values: '0+10x20'}
-      - {series: 'took{job="a"}', values: '{{schema:1 sum:3 count:4 z_bucket:1 z_bucket_w:0.001 buckets:[1 1 1]}}+{{schema:1 sum:6 count:8 z_bucket:2 z_bucket_w:0.001 buckets:[2 2 2]}}x20'}
-      - {series: 'took{job="b"}', values: '{{sum:-3 count:6 buckets:[1 2] offset:-1 n_buckets:[3]}}+{{schema:1 sum:1 count:2 buckets:[1 0 1]}}x9 _x2 {{count:2 sum:1 buckets:[2]}}x5'}
-      - {series: 'sizes', values: '{{schema:-53 sum:9 count:4 custom_values:[1 5 10] buckets:[1 2 0 1]}}x3 {{schema:-53 sum:30 count:9 custom_values:[1 10] buckets:[1 2 6]}}-{{schema:-53 sum:1 count:1 custom_values:[1 10] buckets:[0 0 1]}}x4'}
-      - {series: 'level', values: '{{sum:4 count:2 buckets:[1 1] counter_reset_hint:gauge}}x3 5 {{sum:8 count:4 buckets:[2 2] counter_reset_hint:gauge}}x3'}
-      - {series: 'again', values: '{{sum:4 count:4 buckets:[4]}}x3 {{sum:4 count:4 buckets:[4] counter_reset_hint:reset}}x3 stale'}
+      - series: 'took{job="a"}'
+        values: '{{schema:1 sum:3 count:4 z_bucket:1 z_bucket_w:0.001 buckets:[1 1 1]}}+{{schema:1 sum:6 count:8
+          z_bucket:2 z_bucket_w:0.001 buckets:[2 2 2]}}x20'
+      - series: 'took{job="b"}'
+        values: '{{sum:-3 count:6 buckets:[1 2] offset:-1 n_buckets:[3]}}+{{schema:1 sum:1 count:2 buckets:[1 0 1]}}x9
+          _x2 {{count:2 sum:1 buckets:[2]}}x5'
+      - series: sizes
+        values: '{{schema:-53 sum:9 count:4 custom_values:[1 5 10] buckets:[1 2 0 1]}}x3
+          {{schema:-53 sum:30 count:9 custom_values:[1 10] buckets:[1 2 6]}}-{{schema:-53 sum:1 count:1
+          custom_values:[1 10] buckets:[0 0 1]}}x4'
+      - series: level
+        values: '{{sum:4 count:2 buckets:[1 1] counter_reset_hint:gauge}}x3 5
+          {{sum:8 count:4 buckets:[2 2] counter_reset_hint:gauge}}x3'
+      - series: again
+        values: '{{sum:4 count:4 buckets:[4]}}x3 {{sum:4 count:4 buckets:[4] counter_reset_hint:reset}}x3 stale'
 """
 AGREED = [
     ("hits_total", "2m", {'hits_total{job="a",code="200"}': "120", 'hits_total{job="b",code="200"}': "99"}),

@@ -184,7 +184,7 @@ promql_expr_test:
     eval_time: 10m
     exp_samples:
       - labels: '{service="shop"}'
-        histogram: '{{sum:1 count:1 buckets:[0.5 0.5] counter_reset_hint:gauge}}'
+        histogram: '{{sum:1 count:1 buckets:[0.5 0.5]}}'
 """
     assert [result.outcome for result in run(cases, series=NATIVE)] == ["passed"] * 3
 
