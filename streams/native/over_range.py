@@ -82,7 +82,7 @@ def _float_rise(values: Sequence[float], *, counter: bool) -> float:
     return risen
 
 
-def _extrapolated(samples: Sequence[Sample], begin_ms: int, end_ms: int, *, counter: bool) -> Outcome:
+def _extrapolated(samples: Sequence[Sample], begin_ms: int, end_ms: int, *, counter: bool, by: float = 1.0) -> Outcome:
     floats, histograms = _split(samples)
     if len(samples) < 2 or (floats and histograms):
         return None
@@ -107,12 +107,17 @@ def _extrapolated(samples: Sequence[Sample], begin_ms: int, end_ms: int, *, coun
         to_start = min(to_start, to_zero)
     if to_end >= average * 1.1:
         to_end = average / 2.0
-    factor = (sampled + to_start + to_end) / sampled
+    factor = (sampled + to_start + to_end) / sampled / by
     return times(risen, factor) if isinstance(risen, NativeHistogram) else risen * factor
 
 
 def _increase(samples: Sequence[Sample], begin_ms: int, end_ms: int) -> Outcome:
     return _extrapolated(samples, begin_ms, end_ms, counter=True)
+
+
+def rate(samples: Sequence[Sample], begin_ms: int, end_ms: int) -> Outcome:
+    """`rate`, to the last bit: an increase that is divided later may put a quantile into the next bucket."""
+    return _extrapolated(samples, begin_ms, end_ms, counter=True, by=(end_ms - begin_ms) / 1000.0)
 
 
 def _delta(samples: Sequence[Sample], begin_ms: int, end_ms: int) -> Outcome:
@@ -218,7 +223,7 @@ def without_buckets(samples: Sequence[Sample]) -> list[Sample]:
     return found
 
 
-# By the names that PromQL gives them. A rate is the increase; whoever asks divides by the range.
+# By the names that PromQL gives them. "rate" is the increase, for those who divide by the range themselves.
 NATIVE: Final[dict[str, OverRange]] = {
     "increase": _increase,
     "rate": _increase,

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import pytest
 
 from streams.native.algebra import added, divided, equal, negated, scaled, subtracted
 from streams.native.histogram import NativeHistogram, buckets_of, text_of
-from streams.native.over_range import NATIVE, Outcome, without_buckets
+from streams.native.over_range import NATIVE, Outcome, rate, without_buckets
 from streams.native.quantile import deviation, fraction, mean, quantile, variance
 from streams.native.total import average, total
 from streams.wire.labels import encode_labels
@@ -39,6 +39,7 @@ class FloatsError(Exception):
 
 
 Compute: TypeAlias = Callable[[Story, int], Outcome | str]
+Found = TypeVar("Found", float, str, NativeHistogram)
 Histograms: TypeAlias = Callable[[Story, int], Outcome]
 
 
@@ -50,23 +51,21 @@ def histogram_of(compute: Histograms, story: Story, at_ms: int) -> NativeHistogr
 
 
 def over(function: str, name: str, seconds: int, *, bare: bool = False) -> Histograms:
-    def compute(story: Story, at_ms: int) -> Outcome:
+    def apply(story: Story, at_ms: int) -> Outcome:
         begin_ms = at_ms - seconds * 1000
         samples = story.between(name, begin_ms, at_ms)
-        value = NATIVE[function](without_buckets(samples) if bare else samples, begin_ms, at_ms)
-        if function != "rate" or value is None:
-            return value
-        return divided(value, seconds) if isinstance(value, NativeHistogram) else value / seconds
+        compute = rate if function == "rate" else NATIVE[function]
+        return compute(without_buckets(samples) if bare else samples, begin_ms, at_ms)
 
-    return compute
+    return apply
 
 
 def latest(name: str) -> Histograms:
     return lambda story, at_ms: story.at(name, at_ms)
 
 
-def of(compute: Histograms, function: Callable[[NativeHistogram], Outcome | str]) -> Compute:
-    def apply(story: Story, at_ms: int) -> Outcome | str:
+def of(compute: Histograms, function: Callable[[NativeHistogram], Found]) -> Callable[[Story, int], Found | None]:
+    def apply(story: Story, at_ms: int) -> Found | None:
         histogram = histogram_of(compute, story, at_ms)
         return None if histogram is None else function(histogram)
 
@@ -145,7 +144,8 @@ def expressions() -> Iterator[tuple[str, Compute]]:
         yield f"histogram_quantile({q}, g - on (story) h)", of(both(G, H, subtracted), partial(quantile, q))
     for lower, upper in LIMITS:
         share = partial(fraction, float(lower), float(upper))
-        yield f"histogram_fraction({lower}, {upper}, h)", of(H, share)
+        # Empty buckets within the zero bucket would matter.
+        yield f"histogram_fraction({lower}, {upper}, h * 1)", of(of(H, partial(scaled, factor=1.0)), share)
         yield f"histogram_fraction({lower}, {upper}, rate(h[4m]))", of(RATE, share)
     yield from OPERATIONS.items()
 
