@@ -5,10 +5,11 @@ indicators ask of overlapping series is computed once, and a step costs a few ar
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 
-from streams.native.histogram import bare
+from streams.native.histogram import NativeHistogram
 from streams.promql.column import Column, compute_all
 from streams.promql.expression import LOOKBACK_MS, Selector
 from streams.promql.vector import Vector
@@ -28,8 +29,13 @@ def latest(span: Span) -> Column:
     present = (span.last >= 0) & (span.first_times > span.begin) & (span.first_times <= span.end)
     present &= values.view(np.uint64) != np.uint64(STALE_NAN_BITS)
     if span.without_buckets:
-        places, histograms = np.flatnonzero(present & is_boxed(values)), span.columns.histograms
-        values[places] = [histograms.box(bare(histogram)) for histogram in histograms.unbox(values[places])]
+        # Whether a counter began anew is told by the samples before: one, or two of which one is a stale marker.
+        first = np.maximum(span.columns.first_after(span.rows, span.begin), span.last - np.int32(2))
+        recent = replace(span, first=first)
+        for place in np.flatnonzero(present & is_boxed(values)).tolist():
+            _, histogram = recent.samples_of(place)[-1]
+            assert isinstance(histogram, NativeHistogram)
+            values[place] = span.columns.histograms.box(histogram)
     return Column(values, present)
 
 

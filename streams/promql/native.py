@@ -175,10 +175,10 @@ class Natives:
 def _combined(operator: str, left: float | NativeHistogram, right: float | NativeHistogram) -> NativeHistogram | None:
     """Arithmetic between two elements, one of them at least a histogram; None = it has no result."""
     match left, right, operator:
-        case NativeHistogram(), NativeHistogram(), "+":
-            return added(left, right)
-        case NativeHistogram(), NativeHistogram(), "-":
-            return subtracted(left, right)
+        case NativeHistogram(), NativeHistogram(), "+" | "-":
+            if {left.hint, right.hint} == {"reset", "not_reset"}:
+                return None  # Prometheus warns, and drops what it warns of
+            return added(left, right) if operator == "+" else subtracted(left, right)
         case NativeHistogram(), float(), "*":
             return scaled(left, right)
         case NativeHistogram(), float(), "/":

@@ -51,22 +51,24 @@ def refilled(message: HistogramMessage, random: Random) -> HistogramMessage:
     histogram = from_message(message)
     if histogram is None:
         return message
-    positive = histogram.positive
-    if random.random() < 0.5:
-        filled = positive.counts != 0
-        positive = Buckets(positive.indices[filled], positive.counts[filled])
-    else:
-        last = int(positive.indices[-1]) if len(positive.indices) else -1
-        free = set(range(len(histogram.bounds) + 1)) if histogram.is_custom else {last + 1, last + 2}
-        if free := free - set(positive.indices.tolist()):
-            at = int(np.searchsorted(positive.indices, chosen := random.choice(sorted(free))))
-            indices = np.insert(positive.indices, at, chosen).astype(np.int32)
-            positive = Buckets(indices, np.insert(positive.counts, at, 0.0))
+    last = len(histogram.bounds) if histogram.is_custom else int(max([0, *histogram.positive.indices])) + 2
+    positive = _refilled(histogram.positive, range(last + 1), random)
+    negative = histogram.negative if histogram.is_custom else _refilled(histogram.negative, range(1), random)
     # As one with other empty buckets it is another one, for whoever looks at filled buckets only, too.
     shaken_sum = math.nextafter(histogram.sum, random.choice((math.inf, -math.inf)))
-    other = to_message(replace(histogram, positive=positive, sum=shaken_sum))
+    other = to_message(replace(histogram, positive=positive, negative=negative, sum=shaken_sum))
     other.timestamp, other.reset_hint = message.timestamp, message.reset_hint
     return other
+
+
+def _refilled(buckets: Buckets, room: Sequence[int], random: Random) -> Buckets:
+    filled = buckets.counts != 0
+    indices, counts = buckets.indices[filled], buckets.counts[filled]
+    free = sorted(set(room) - set(indices.tolist()))
+    if free and random.random() < 0.5:
+        at = int(np.searchsorted(indices, chosen := random.choice(free)))
+        indices, counts = np.insert(indices, at, chosen), np.insert(counts, at, 0.0)
+    return Buckets(indices.astype(np.int32), counts)
 
 
 class NativeSource:

@@ -24,6 +24,8 @@ SERIES: dict[str, Samples] = {
     "f/a": [(time_ms, float(number)) for number, time_ms in enumerate(TIMES, 1)],
     "mixed/a": [(TIMES[1], 1.0), (TIMES[2], 3.0), (TIMES[3], histogram(1)), (TIMES[4], histogram(2))],
     "custom/a": [(NOW, replace(histogram(1), schema=CUSTOM_BOUNDS, bounds=(5.0,)))],
+    "again/a": [(TIMES[2], histogram(8)), (TIMES[3], histogram(9)), (TIMES[4], histogram(1))],
+    "again/b": [(TIMES[2], histogram(8)), (TIMES[3], histogram(total=STALE_NAN)), (TIMES[4], histogram(1))],
     "ended/a": [(TIMES[3], histogram(1)), (TIMES[4], histogram(total=STALE_NAN))],
 }
 
@@ -159,3 +161,11 @@ def test_counts_and_sums_need_no_buckets_that_go_together() -> None:
     assert at("histogram_count(sum({__name__=~'custom|h'}))") == {"": 26.0}
     assert at("histogram_count(sum_over_time(sum({__name__=~'custom|h'})[1m:1m]))") == {}
     assert at("histogram_quantile(0.5, sum({__name__=~'custom|h'}))") == {}
+
+
+def test_without_buckets_a_counter_that_began_anew_is_not_added_to_one_that_did_not() -> None:
+    assert at("histogram_count(again + on (job) h)") == {}
+    assert at("histogram_count(again - on (job) h)") == {}
+    assert at("histogram_count(again + on (job) again)") == {"a": 2.0, "b": 2.0}
+    assert counts("again + on (job) h") == {"a": 21, "b": 6}  # with buckets nobody knows
+    assert at("histogram_count(sum by (job) ({__name__=~'again|h'}))") == {"a": 21.0, "b": 6.0}
