@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 CUSTOM_BOUNDS: Final = -53
+# As many as programs have that mean well: what is kept of layouts is kept of these only, so it stays within some MiB.
+FEW_BUCKETS: Final = 256
 
 
 @cache
@@ -41,6 +43,24 @@ def exponential_bounds(indices: npt.NDArray[np.integer], schema: int) -> npt.NDA
         bounds[beyond] = np.inf
         bounds[(exponents == 1025) & (fractions == 0.5)] = sys.float_info.max
     return bounds
+
+
+@lru_cache(maxsize=1024)
+def _ends(indices: bytes, schema: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    upper = np.frombuffer(indices, np.int32)
+    ends = exponential_bounds(upper - np.int32(1), schema), exponential_bounds(upper, schema)
+    for bounds in ends:
+        bounds.flags.writeable = False
+    return ends
+
+
+def exponential_ends(
+    indices: npt.NDArray[np.int32], schema: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Lower and upper bounds; not to be written to. Layouts repeat: of those with few buckets the bounds are kept."""
+    if len(indices) <= FEW_BUCKETS:
+        return _ends(indices.tobytes(), schema)
+    return _ends.__wrapped__(indices.tobytes(), schema)
 
 
 @lru_cache(maxsize=1024)

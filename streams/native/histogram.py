@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from streams.native.bounds import CUSTOM_BOUNDS, custom_bounds, exponential_bounds
+from streams.native.bounds import CUSTOM_BOUNDS, FEW_BUCKETS, custom_bounds, exponential_ends
 from streams.wire.histogram import is_float
 from streams.wire.histogram_message import Histogram, HistogramMessage, Span
 
@@ -117,7 +117,15 @@ def _shared(bounds: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def _buckets(spans: Sequence[Span], counts: Counts) -> Buckets:
-    return Buckets(_indices(tuple((span.offset, span.length) for span in spans)), counts) if len(counts) else EMPTY
+    if not len(counts):
+        return EMPTY
+    laid_out = tuple((span.offset, span.length) for span in spans)
+    few = max(len(laid_out), len(counts)) <= FEW_BUCKETS
+    return Buckets(_indices(laid_out) if few else _indices.__wrapped__(laid_out), counts)
+
+
+def _bounds(values: Sequence[float]) -> tuple[float, ...]:
+    return _shared(tuple(values)) if len(values) <= FEW_BUCKETS else tuple(values)
 
 
 def from_message(message: HistogramMessage) -> NativeHistogram | None:
@@ -145,7 +153,7 @@ def from_message(message: HistogramMessage) -> NativeHistogram | None:
         message.sum,
         _buckets(message.positive_spans, positive),
         _buckets(message.negative_spans, negative),
-        _shared(tuple(message.custom_values)),
+        _bounds(message.custom_values),
     )
 
 
@@ -190,8 +198,14 @@ def ends_of(histogram: NativeHistogram, buckets: Buckets) -> tuple[Counts, Count
     if histogram.is_custom:
         before = custom_bounds(buckets.indices - np.int32(1), histogram.bounds)
         return before, custom_bounds(buckets.indices, histogram.bounds)
-    before = exponential_bounds(buckets.indices - np.int32(1), histogram.schema)
-    return before, exponential_bounds(buckets.indices, histogram.schema)
+    return exponential_ends(buckets.indices, histogram.schema)
+
+
+def _not_within(ends: Counts, threshold: float) -> Counts:
+    """Ends next to the zero bucket, by absolute value and ascending; those within it are where it ends."""
+    if not len(ends) or ends[0] >= threshold:
+        return ends
+    return np.where((ends > 0) & (ends < threshold), threshold, ends)
 
 
 def layout_of(histogram: NativeHistogram) -> Layout:
@@ -199,14 +213,15 @@ def layout_of(histogram: NativeHistogram) -> Layout:
     lower, upper = ends_of(histogram, histogram.positive)
     if histogram.is_custom:
         return Layout(lower, upper, histogram.positive.counts)
-    threshold = histogram.zero_threshold
+    lower = _not_within(lower, histogram.zero_threshold)
+    if histogram.zero_count <= 0 and not len(histogram.negative.counts):
+        return Layout(lower, upper, histogram.positive.counts)
     nearer, farther = ends_of(histogram, histogram.negative)
-    nearer = np.where((nearer > 0) & (nearer < threshold), threshold, nearer)
-    lower = np.where((lower > 0) & (lower < threshold), threshold, lower)
-    zero = [histogram.zero_count] if histogram.zero_count > 0 else []
-    edge = [threshold] * len(zero)
+    nearer = _not_within(nearer, histogram.zero_threshold)
+    zero = np.array([histogram.zero_count] if histogram.zero_count > 0 else [])
+    edge = np.full(len(zero), histogram.zero_threshold)
     return Layout(
-        np.concatenate((-farther[::-1], np.negative(edge), lower)),
+        np.concatenate((-farther[::-1], -edge, lower)),
         np.concatenate((-nearer[::-1], edge, upper)),
         np.concatenate((histogram.negative.counts[::-1], zero, histogram.positive.counts)),
     )

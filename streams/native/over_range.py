@@ -155,7 +155,9 @@ def _idelta(samples: Sequence[Sample]) -> Outcome:
 def _is_other(before: float | NativeHistogram, value: float | NativeHistogram) -> bool:
     if isinstance(before, NativeHistogram) and isinstance(value, NativeHistogram):
         # The samples that Prometheus keeps together have the same buckets: those that one lacks are empty.
-        return not equal(compact(before), compact(value))
+        return not equal(before, value) and (
+            are_of_one_layout((before, value)) or not equal(compact(before), compact(value))
+        )
     if isinstance(before, NativeHistogram) or isinstance(value, NativeHistogram):
         return True
     return value != before and not (math.isnan(value) and math.isnan(before))

@@ -60,8 +60,28 @@ def over(function: str, name: str, seconds: int, *, bare: bool = False) -> Histo
     return apply
 
 
+def over_steps(function: str, name: str, seconds: int, step: int) -> Histograms:
+    """Of a subquery: what was there at each step."""
+
+    def apply(story: Story, at_ms: int) -> Outcome:
+        begin_ms, step_ms = at_ms - seconds * 1000, step * 1000
+        steps = range(begin_ms - begin_ms % step_ms + step_ms, at_ms + 1, step_ms)
+        samples = [(at, value) for at in steps if (value := story.at(name, at)) is not None]
+        return (rate if function == "rate" else NATIVE[function])(samples, begin_ms, at_ms)
+
+    return apply
+
+
 def latest(name: str) -> Histograms:
     return lambda story, at_ms: story.at(name, at_ms)
+
+
+def bare(name: str) -> Histograms:
+    def apply(story: Story, at_ms: int) -> Outcome:
+        value = story.at(name, at_ms)
+        return None if value is None else without_buckets([(at_ms, value)])[0][1]
+
+    return apply
 
 
 def of(compute: Histograms, function: Callable[[NativeHistogram], Found]) -> Callable[[Story, int], Found | None]:
@@ -127,8 +147,12 @@ OPERATIONS: dict[str, Compute] = {
     "histogram_stddev(rate(h[4m]))": of(RATE, deviation),
     "histogram_stddev(g - on (story) h)": of(both(G, H, subtracted), deviation),
     "histogram_count(increase(h[4m]))": of(over("increase", "h", 240, bare=True), lambda h: h.count),
+    f"histogram_count(avg by (story) ({ALL}))": of(
+        together([bare(name) for name in NAMES], average), lambda h: h.count
+    ),
     "histogram_sum(increase(h[4m]))": of(over("increase", "h", 240, bare=True), lambda h: h.sum),
     'count_values by (story) ("text", h)': of(H, text_of),
+    'count_values by (story) ("text", rate(h[4m]))': of(RATE, text_of),
     'count_values by (story) ("text", h / 3)': of(H, lambda h: text_of(divided(h, 3.0))),
     'count_values by (story) ("text", g - on (story) h)': of(both(G, H, subtracted), text_of),
 }
@@ -138,6 +162,7 @@ def expressions() -> Iterator[tuple[str, Compute]]:
     for function in NATIVE:
         for seconds in (60, 300):
             yield f"{function}(h[{seconds}s])", over(function, "h", seconds)
+        yield f"{function}(h[300s:20s])", over_steps(function, "h", 300, 20)
     for q in (0.0, 0.05, 0.5, 0.9, 0.999, 1.0, -1.0, 2.0):
         yield f"histogram_quantile({q}, h)", of(H, partial(quantile, q))
         yield f"histogram_quantile({q}, rate(h[4m]))", of(RATE, partial(quantile, q))

@@ -9,8 +9,17 @@ import numpy as np
 import pytest
 
 from streams.native.algebra import equal
-from streams.native.bounds import exponential_bounds, first_beyond
-from streams.native.histogram import NativeHistogram, buckets_of, byte_count, from_message, text_of, to_message
+from streams.native.bounds import _ends, exponential_bounds, first_beyond
+from streams.native.histogram import (
+    NativeHistogram,
+    _indices,
+    _shared,
+    buckets_of,
+    byte_count,
+    from_message,
+    text_of,
+    to_message,
+)
 from streams.wire.histogram import read_histogram
 from streams.wire.samples import STALE_NAN
 from tests.unit.native_values import custom, filled, native
@@ -78,6 +87,16 @@ def test_one_layout_is_one_array_and_nobody_writes_to_it() -> None:
     assert first.positive.indices is second.positive.indices
     with pytest.raises(ValueError, match="read-only"):
         first.positive.indices[0] = 1
+
+
+def test_layouts_of_many_buckets_are_not_kept() -> None:
+    """A sender could fill the memory with them."""
+    before = _indices.cache_info().currsize, _ends.cache_info().currsize, _shared.cache_info().currsize
+    many = known(read(count_int=5000, positive_spans=[{"offset": 0, "length": 5000}], positive_deltas=[1] + [0] * 4999))
+    read(count_int=0, positive_spans=[{"offset": 1, "length": 0}] * 5000)
+    read(count_int=0, schema=-53, custom_values=[float(bound) for bound in range(5000)])
+    assert len(list(buckets_of(many))) == 5000
+    assert before == (_indices.cache_info().currsize, _ends.cache_info().currsize, _shared.cache_info().currsize)
 
 
 def test_indices_that_a_sender_makes_too_large_wrap_around() -> None:
