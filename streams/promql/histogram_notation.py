@@ -69,6 +69,13 @@ def _float(text: str) -> float:
     return float(text)
 
 
+def _width(text: str) -> float:
+    width = _float(text)
+    if not width >= 0 or text[0] in "+-":
+        raise ValueError(f"expected a number from 0 on, got {text!r}")
+    return width
+
+
 def _int(text: str) -> int:
     if not re.fullmatch(r"-?\d+", text):
         raise ValueError(f"expected a whole number, got {text!r}")
@@ -100,7 +107,7 @@ _READERS: dict[str, Callable[[str], HistogramField]] = {
     "sum": _float,
     "count": _float,
     "z_bucket": _float,
-    "z_bucket_w": _float,
+    "z_bucket_w": _width,
     "buckets": _floats,
     "offset": _offset,
     "n_buckets": _floats,
@@ -138,7 +145,17 @@ def parse_histogram(text: str) -> WrittenHistogram:
     schema = fields.get("schema", 0)
     if schema != _CUSTOM_BUCKETS and schema not in range(-4, 9):
         raise ValueError(f"schema: expected -4 to 8, or {_CUSTOM_BUCKETS}, got {schema}")
-    return WrittenHistogram(**fields)  # type: ignore[arg-type]  # each read by the reader of its name
+    written = WrittenHistogram(**fields)  # type: ignore[arg-type]  # each read by the reader of its name
+    _check_bounds(written)
+    return written
+
+
+def _check_bounds(written: WrittenHistogram) -> None:
+    if written.schema != _CUSTOM_BUCKETS or not written.buckets:
+        return
+    places = len(written.custom_values) + 1
+    if written.offset < 0 or written.offset + len(written.buckets) > places:
+        raise ValueError(f"buckets: {len(written.custom_values)} custom_values bound {places} of them")
 
 
 def repeat(start: NativeHistogram, by: NativeHistogram | None, sign: int, count: int) -> list[NativeHistogram]:

@@ -164,6 +164,8 @@ def test_both_fail_the_same_file(tmp_path: Path, wrong: tuple[str, str, dict[str
         "{{schema:1}}+{{schema:0}}x2",
         "{{}}+{{schema:-53 custom_values:[1]}}x2",
         "{{schema:9}}",
+        "{{z_bucket_w:-1}}",
+        "{{schema:-53 custom_values:[1] buckets:[1 1 1]}}",
     ],
 )
 def test_both_refuse_the_same_values(tmp_path: Path, values: str) -> None:
