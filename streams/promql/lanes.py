@@ -13,7 +13,7 @@ from streams.native.histogram import NativeHistogram
 from streams.promql.column import Column, compute_all
 from streams.promql.expression import LOOKBACK_MS, Selector
 from streams.promql.vector import Vector
-from streams.series.arrays import Indices, Rows
+from streams.series.arrays import Floats, Indices, Rows
 from streams.series.columns import Columns
 from streams.series.histograms import Histograms, is_boxed
 from streams.series.selection import Members, Selection
@@ -29,14 +29,21 @@ def latest(span: Span) -> Column:
     present = (span.last >= 0) & (span.first_times > span.begin) & (span.first_times <= span.end)
     present &= values.view(np.uint64) != np.uint64(STALE_NAN_BITS)
     if span.without_buckets:
-        # Whether a counter began anew is told by the samples before: one, or two of which one is a stale marker.
-        first = np.maximum(span.columns.first_after(span.rows, span.begin), span.last - np.int32(2))
-        recent = replace(span, first=first)
-        for place in np.flatnonzero(present & is_boxed(values)).tolist():
-            _, histogram = recent.samples_of(place)[-1]
-            assert isinstance(histogram, NativeHistogram)
-            values[place] = span.columns.histograms.box(histogram)
+        _leave_out_buckets(span, np.flatnonzero(present & is_boxed(values)), values)
     return Column(values, present)
+
+
+def _leave_out_buckets(span: Span, places: Indices, values: Floats) -> None:
+    """Of native histograms, leave count, sum, and whether the counter began anew."""
+    first = span.last.copy()
+    # That is told by the sample before it, or the one before that if it is a stale marker.
+    oldest = span.columns.first_after(span.rows[places], span.begin)
+    first[places] = np.maximum(oldest, span.last[places] - np.int32(2))
+    recent = replace(span, first=first)
+    for place in places.tolist():
+        _, histogram = recent.samples_of(place)[-1]
+        assert isinstance(histogram, NativeHistogram)
+        values[place] = span.columns.histograms.box(histogram)
 
 
 def latest_time(span: Span) -> Column:
