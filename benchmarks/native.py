@@ -11,7 +11,7 @@ import numpy as np
 
 from streams.native.algebra import added
 from streams.native.histogram import EMPTY, Buckets, NativeHistogram, from_message, to_message
-from streams.native.over_range import NATIVE, rate
+from streams.native.over_range import NATIVE
 from streams.native.quantile import deviation, fraction, quantile
 from streams.native.total import average, total
 
@@ -43,7 +43,7 @@ def main() -> None:
     samples = create_samples()
     end_ms = (SAMPLES + 1) * STEP_MS
     for name in NATIVE:
-        function = rate if name == "rate" else NATIVE[name]
+        function = NATIVE[name]
         report(name, partial(function, samples, 0, end_ms))
     last, message = samples[-1][1], to_message(samples[-1][1])
     report("quantile", lambda: quantile(0.9, last))

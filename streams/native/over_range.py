@@ -115,7 +115,7 @@ def _increase(samples: Sequence[Sample], begin_ms: int, end_ms: int) -> Outcome:
     return _extrapolated(samples, begin_ms, end_ms, counter=True)
 
 
-def rate(samples: Sequence[Sample], begin_ms: int, end_ms: int) -> Outcome:
+def _rate(samples: Sequence[Sample], begin_ms: int, end_ms: int) -> Outcome:
     """`rate`, to the last bit: an increase that is divided later may put a quantile into the next bucket."""
     return _extrapolated(samples, begin_ms, end_ms, counter=True, by=(end_ms - begin_ms) / 1000.0)
 
@@ -225,10 +225,10 @@ def without_buckets(samples: Sequence[Sample]) -> list[Sample]:
     return found
 
 
-# By the names that PromQL gives them. "rate" is the increase, for those who divide by the range themselves.
+# By the names that PromQL gives them.
 NATIVE: Final[dict[str, OverRange]] = {
     "increase": _increase,
-    "rate": _increase,
+    "rate": _rate,
     "delta": _delta,
     "irate": _whatever_the_range(_irate),
     "idelta": _whatever_the_range(_idelta),

@@ -23,18 +23,17 @@ class Column:
 class RangeFunction:
     """A function of PromQL over a range vector.
 
-    compute: from the window and the scalar arguments; shared by functions that differ in what follows only.
+    compute: from the window and the scalar arguments.
     takes: the types of its arguments, one of them the range. refuses: why the scalar arguments are none; None = they
     are. from_step: `compute` takes, before the scalars, how long the range ends before the step, in ms.
-    per_second: divided by the range's length. keeps_name: the metric name stays on the result. Native histograms are
-    not seen by `compute`, unless it was made by `with_native`.
+    keeps_name: the metric name stays on the result. Native histograms are not seen by `compute`, unless it was made by
+    `with_native`.
     """
 
     compute: Callable[..., Column]
     takes: tuple[ValueType, ...] = ("range",)
     refuses: Callable[..., str | None] | None = None
     from_step: bool = False
-    per_second: bool = False
     keeps_name: bool = False
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from streams.native.algebra import divided, negated
+from streams.native.algebra import negated
 from streams.promql.arithmetic import between_scalars, with_scalar
 from streams.promql.choose import Chooser, ValueCounter
 from streams.promql.column import RangeFunction
@@ -188,7 +188,6 @@ class Plan:
         assert isinstance(ranged, Selector | Subquery)
         scalars = [self.part(argument) for argument in node.arguments if argument is not ranged]
         source = self._source(ranged)
-        seconds = (ranged.range_ms or 0) / 1000
         behind = (float(ranged.offset_ms),) if function.from_step else ()
         dropper = None if function.keeps_name else NameDropper(may_repeat=may_repeat(ranged))
 
@@ -198,9 +197,6 @@ class Plan:
             refusal = function.refuses(*arguments) if function.refuses else None
             if refusal and vector.present.any():
                 raise EvaluationError(refusal)
-            if function.per_second:
-                a_second = Vector(vector.domain, vector.values / seconds, vector.present)
-                vector = self.natives.replace(vector, a_second, lambda histogram: divided(histogram, seconds))
             return dropper.apply(vector) if dropper else vector
 
         return evaluate

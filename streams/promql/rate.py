@@ -85,6 +85,11 @@ def _increase(span: Span) -> Column:
     return _extrapolated(span, counter=True)
 
 
+def _rate(span: Span) -> Column:
+    increase = _increase(span)
+    return Column(increase.values / ((span.end - span.begin) / 1000.0), increase.present)
+
+
 def _delta(span: Span) -> Column:
     return _extrapolated(span, counter=False)
 
@@ -155,12 +160,9 @@ def _falls(before: Floats, value: Floats) -> Mask:
     return falls
 
 
-# Shared, so that a window that is asked for both is gone through once.
-_RISE: Final = with_native(_increase, NATIVE["increase"])
-
 FUNCTIONS: Final = {
-    "rate": RangeFunction(_RISE, per_second=True),
-    "increase": RangeFunction(_RISE),
+    "rate": RangeFunction(with_native(_rate, NATIVE["rate"])),
+    "increase": RangeFunction(with_native(_increase, NATIVE["increase"])),
     "delta": RangeFunction(with_native(_delta, NATIVE["delta"])),
     "irate": RangeFunction(with_native(_irate, NATIVE["irate"])),
     "idelta": RangeFunction(with_native(_idelta, NATIVE["idelta"])),

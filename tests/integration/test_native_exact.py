@@ -20,7 +20,7 @@ import pytest
 
 from streams.native.algebra import added, divided, equal, negated, scaled, subtracted
 from streams.native.histogram import NativeHistogram, buckets_of, text_of
-from streams.native.over_range import NATIVE, Outcome, rate, without_buckets
+from streams.native.over_range import NATIVE, Outcome, without_buckets
 from streams.native.quantile import deviation, fraction, mean, quantile, variance
 from streams.native.total import average, total
 from streams.wire.labels import encode_labels
@@ -54,7 +54,7 @@ def over(function: str, name: str, seconds: int, *, bare: bool = False) -> Histo
     def apply(story: Story, at_ms: int) -> Outcome:
         begin_ms = at_ms - seconds * 1000
         samples = story.between(name, begin_ms, at_ms)
-        compute = rate if function == "rate" else NATIVE[function]
+        compute = NATIVE[function]
         return compute(without_buckets(samples) if bare else samples, begin_ms, at_ms)
 
     return apply
@@ -67,7 +67,7 @@ def over_steps(function: str, name: str, seconds: int, step: int) -> Histograms:
         begin_ms, step_ms = at_ms - seconds * 1000, step * 1000
         steps = range(begin_ms - begin_ms % step_ms + step_ms, at_ms + 1, step_ms)
         samples = [(at, value) for at in steps if (value := story.at(name, at)) is not None]
-        return (rate if function == "rate" else NATIVE[function])(samples, begin_ms, at_ms)
+        return NATIVE[function](samples, begin_ms, at_ms)
 
     return apply
 

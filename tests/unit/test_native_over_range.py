@@ -9,7 +9,7 @@ import pytest
 
 from streams.native.algebra import is_reset
 from streams.native.histogram import NativeHistogram, Sample
-from streams.native.over_range import NATIVE, Outcome, rate, reset_places, without_buckets
+from streams.native.over_range import NATIVE, Outcome, reset_places, without_buckets
 from tests.unit.native_values import custom, filled, native
 
 Value = float | NativeHistogram
@@ -137,8 +137,10 @@ def test_resets_of_samples_that_are_alike_are_found_as_one_by_one(seed: int) -> 
 
 def test_a_rate_is_the_increase_by_the_seconds_of_the_range() -> None:
     samples = at(native({1: 90.0}), native({1: 91.0}), native({1: 94.0}))
-    assert histogram(rate(samples, BEGIN_MS, END_MS)).count == pytest.approx(6.0 / 180.0)
-    assert rate(at(1.0, 3.0, 5.0), BEGIN_MS, END_MS) == pytest.approx(6.0 / 180.0 / 4.0 * (120 + 30 + 30) / 45.0)
+    assert histogram(NATIVE["rate"](samples, BEGIN_MS, END_MS)).count == pytest.approx(6.0 / 180.0)
+    assert NATIVE["rate"](at(1.0, 3.0, 5.0), BEGIN_MS, END_MS) == pytest.approx(
+        6.0 / 180.0 / 4.0 * (120 + 30 + 30) / 45.0
+    )
 
 
 def test_the_last_two_samples_make_irate_and_idelta() -> None:
