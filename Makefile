@@ -66,6 +66,11 @@ differential: setup  ## Compare 50,000 generated expressions with a real Prometh
 	tests/servers/install.sh prometheus
 	$(BIN)/python -m tests.differential.run $(ARGS)
 
+.PHONY: fuzz
+fuzz: setup  ## Fuzz both remote write decoders for ten minutes, guided by coverage
+	$(UV) sync --frozen --inexact --group fuzz
+	$(BIN)/python -m tests.fuzz.run $(ARGS)
+
 .PHONY: bench
 bench: setup servers  ## Measure speed and memory, one benchmark after the other (keep the machine quiet)
 	$(BIN)/python -m benchmarks.run $(ARGS)

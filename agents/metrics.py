@@ -5,7 +5,6 @@ Names start with `driftline_`, units are base units (seconds, bytes), counters e
 
 from collections.abc import Iterator
 from itertools import accumulate
-from operator import add
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import HistogramMetricFamily
@@ -128,8 +127,7 @@ class LatenessHistogram(Collector):
 
     def add(self, lateness: Lateness) -> None:
         """Add the counts of a record."""
-        self._lateness.counts = list(map(add, self._lateness.counts, lateness.counts))
-        self._lateness.total_ms += lateness.total_ms
+        self._lateness.merge(lateness)
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """The histogram as it is now."""
@@ -164,6 +162,12 @@ class WorkerMetrics:
         self.evaluation_delay_seconds = Gauge(
             "driftline_worker_evaluation_delay_seconds",
             "How long after a step it closes: samples that are later miss it.",
+            registry=registry,
+        )
+        self.advised_delay_seconds = Gauge(
+            "driftline_worker_advised_evaluation_delay_seconds",
+            "The evaluation_delay at which one sample in a thousand would miss its step, by the lateness of the last "
+            "24 hours; 0 until an hour is measured.",
             registry=registry,
         )
         self.series = Gauge("driftline_worker_series", "Series with a window.", registry=registry)

@@ -91,6 +91,8 @@ def topic_prefix() -> str:
 
 @pytest.fixture
 def start_prometheus() -> Iterator[Callable[..., Prometheus]]:
-    """Starts Prometheus servers: `start_prometheus(config_text, *flags)`."""
+    """Starts Prometheus servers: `start_prometheus(config_text, *flags)`, with `program` another than 3."""
     with ExitStack() as running:
-        yield lambda config_text, *flags: running.enter_context(run_prometheus(config_text, *flags))
+        yield lambda config_text, *flags, **program: running.enter_context(
+            run_prometheus(config_text, *flags, **program)
+        )

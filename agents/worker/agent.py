@@ -28,6 +28,7 @@ from budgets.judge import Judge
 from budgets.order import Order
 from budgets.spec.resolve import budget_of_order
 from streams.meter import Meter
+from streams.series.lateness import DelayAdvice, Lateness
 from streams.series.store import Ceilings
 from streams.wire.errors import WireError
 
@@ -83,6 +84,7 @@ class SamplesAgent:
         self._strays: dict[int, tuple[int, int]] = {}  # partition -> cursor, records beyond it that came instead
         self._failures: dict[int, dict[str, str]] = {}  # partition -> indicator -> reason, as of its latest step
         self._dead_letters_in_a_row = 0
+        self._delay_advice = DelayAdvice()
         self._failure: BaseException | None = None
         self._assigned = False
         self._recovering = asyncio.Lock()  # Faust may ask for positions twice at a time
@@ -202,8 +204,25 @@ class SamplesAgent:
         for reason, count in observed.late.items():
             self._metrics.late.labels(reason).inc(count)
         self._metrics.lateness.add(observed.lateness)
+        self._advise(observed.lateness, round(message.timestamp * 1000))
         self._metrics.series.set(sum(held.series for held in self._partitions.values()))
         self._metrics.window_bytes.set(sum(held.window_bytes for held in self._partitions.values()))
+
+    def _advise(self, lateness: Lateness, log_time_ms: int) -> None:
+        """Say which evaluation_delay the measured lateness asks for, whenever that changes.
+
+        Said and not done: workers that measure different things would close one step differently (decision 12).
+        """
+        advice, before_ms = self._delay_advice, self._delay_advice.delay_ms
+        advice.observe(lateness, log_time_ms)
+        if advice.delay_ms is None or advice.delay_ms == before_ms:
+            return
+        self._metrics.advised_delay_seconds.set(advice.delay_ms / 1000)
+        log.info(
+            "lateness measured",
+            advised_evaluation_delay_seconds=advice.delay_ms / 1000,
+            evaluation_delay_seconds=self._settings.evaluation_delay / 1000,
+        )
 
     async def _set_aside(self, message: _Message, reason: str) -> None:
         self._dead_letters_in_a_row += 1

@@ -60,24 +60,26 @@ def check_label_size(size: int, limits: WireLimits) -> None:
 
 def _parse_label(blob: bytes, label: Field, count: int) -> tuple[str, str]:
     expect_type(label, BYTES, f"label {count}")
-    name = value = b""
+    name = ""
+    values = [b""]
     for field in walk_fields(blob, label.value, label.end):
         if field.number == 1:
             expect_type(field, BYTES, f"name of label {count}")
-            name = blob[field.value : field.end]
+            name = _decode(blob[field.value : field.end], f"label {count}: the name")
         elif field.number == 2:
             expect_type(field, BYTES, f"value of label {count}")
-            value = blob[field.value : field.end]
+            values.append(blob[field.value : field.end])
     if not name:
         raise MalformedError(f"label {count}: the name is empty")
+    # The last one counts, but whoever reads the series after us refuses it for any of them.
+    return name, [_decode(value, f"label {count}: the value of {_shorten(name)}") for value in values][-1]
+
+
+def _decode(text: bytes, meaning: str) -> str:
     try:
-        text = name.decode()
+        return text.decode()
     except UnicodeDecodeError:
-        raise MalformedError(f"label {count}: the name is not UTF-8") from None
-    try:
-        return text, value.decode()
-    except UnicodeDecodeError:
-        raise MalformedError(f"label {count}: the value of {_shorten(text)} is not UTF-8") from None
+        raise MalformedError(f"{meaning} is not UTF-8") from None
 
 
 def _shorten(name: str) -> str:

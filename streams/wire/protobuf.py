@@ -13,6 +13,9 @@ FIXED64: Final = 1
 BYTES: Final = 2
 FIXED32: Final = 5
 
+# Tags and lengths have 32 bits. Other parsers refuse longer ones, whatever they say: so must we, who pass frames on.
+_MOST_TAG_BYTES: Final = 5
+
 # What a message is read from; what is kept of it is always bytes.
 Data = bytes | bytearray
 
@@ -49,14 +52,14 @@ def encode_bytes(number: int, content: bytes) -> bytes:
     return bytes((number << 3 | BYTES,)) + encode_varint(len(content)) + content
 
 
-def decode_varint(data: Data, at: int, end: int) -> tuple[int, int]:
+def decode_varint(data: Data, at: int, end: int, most_bytes: int = 10) -> tuple[int, int]:
     """The varint at `at` as an unsigned 64-bit number, and where it ends.
 
     Raises:
-        MalformedError: not ended before `end`, or longer than 64 bits.
+        MalformedError: not ended before `end` or in `most_bytes`, or longer than 64 bits.
     """
     value = shift = 0
-    for position in range(at, min(end, at + 10)):
+    for position in range(at, min(end, at + most_bytes)):
         byte = data[position]
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
@@ -64,7 +67,7 @@ def decode_varint(data: Data, at: int, end: int) -> tuple[int, int]:
                 break
             return value, position + 1
         shift += 7
-    raise MalformedError(f"byte {at}: expected a varint of at most 64 bits")
+    raise MalformedError(f"byte {at}: expected a varint of at most {most_bytes} bytes")
 
 
 def walk_fields(data: Data, at: int, end: int) -> Iterator[Field]:
@@ -79,14 +82,14 @@ def walk_fields(data: Data, at: int, end: int) -> Iterator[Field]:
         if tag < 0x80:
             at += 1
         else:
-            tag, at = decode_varint(data, at, end)
+            tag, at = decode_varint(data, at, end, _MOST_TAG_BYTES)
         number, wire_type = tag >> 3, tag & 7
         if not 0 < number < 1 << 29:
             raise MalformedError(f"byte {start}: expected a field number, got {number}")
         if wire_type == VARINT:
             value, stop = decode_varint(data, at, end)
         elif wire_type == BYTES:
-            length, value = decode_varint(data, at, end)
+            length, value = decode_varint(data, at, end, _MOST_TAG_BYTES)
             stop = value + length
         elif wire_type == FIXED64:
             value, stop = at, at + 8

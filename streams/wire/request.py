@@ -130,7 +130,7 @@ def _walk(data: Data, limits: WireLimits) -> int:
             series += 1
         else:
             others += 1
-            metadata += field.number == 3
+            metadata += field.number == 3 and field.wire_type == BYTES
         if series > limits.max_series:
             raise TooLargeError(_too_many(limits))
         if others > limits.max_series:

@@ -74,14 +74,16 @@ async def stored_samples(settings: Settings) -> dict[tuple[str, ...], set[tuple[
     return found
 
 
+@pytest.mark.parametrize("program", ["Prometheus", "Prometheus 2"])
 async def test_every_sample_that_prometheus_scraped_is_in_the_log(
-    embedded_broker: EmbeddedBroker, start_prometheus: Callable[..., Prometheus]
+    embedded_broker: EmbeddedBroker, start_prometheus: Callable[..., Prometheus], program: str
 ) -> None:
     settings = await declare(embedded_broker.kafka, [budget_of("a", "http_requests_total")])
     exporter = free_port()
     with run_ingest(embedded_broker.kafka) as ingest:
         async with running_exporter(exporter):
-            prometheus = start_prometheus(PROMETHEUS.format(exporter=exporter, write_url=ingest.write_url))
+            config = PROMETHEUS.format(exporter=exporter, write_url=ingest.write_url)
+            prometheus = start_prometheus(config, program=program)
 
             async def has_scraped() -> bool:
                 counts = await query(prometheus.url, "count_over_time(http_requests_total[10m])")
@@ -103,6 +105,7 @@ async def test_every_sample_that_prometheus_scraped_is_in_the_log(
             return ended and all(samples <= stored[name] for name, samples in scraped.items())
 
         await until(is_complete, 60, "every scraped sample is stored")
+        prometheus.stop()  # while it can still say good-bye to ingest: otherwise it tries until it is killed
         assert "Traceback" not in ingest.log_text()
 
 

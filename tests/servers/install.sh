@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs the real servers that the tests talk to, once per machine, into a cache outside the checkout.
 #
-#   tests/servers/install.sh [kafka] [prometheus] [promtool] [k6] [helm] [kubeconform] [compose]
-#                            [java] [chromium] [postgresql]
+#   tests/servers/install.sh [kafka] [prometheus] [prometheus2] [promtool] [vmagent] [k6] [helm] [kubeconform]
+#                            [compose] [java] [chromium] [postgresql]
 #
 # Without arguments: all of them. What cannot be installed here is named in one line each; the script
 # then still exits 0, because the tests report what they did not run (and fail under CI=true).
@@ -15,6 +15,8 @@ KAFKA=4.4.0
 SLF4J=1.7.36
 GO=go1.25.0           # fetched where the distribution's is older than 1.21
 PROMETHEUS=v0.308.0   # 3.8.0
+PROMETHEUS2=v0.42.0   # 2.42.0, the oldest sender that is promised
+VMAGENT=v1.130.0
 K6=v1.3.0
 HELM=v3.19.0
 KUBECONFORM=v0.7.0
@@ -98,6 +100,20 @@ install_prometheus() {
   fi
 }
 
+# Its go.mod replaces modules, which holds only in the main module: built in its own directory.
+install_prometheus2() {
+  local program="$CACHE/bin/prometheus2-$PROMETHEUS2" module="github.com/prometheus/prometheus@$PROMETHEUS2"
+  if [ ! -x "$program" ]; then
+    has_go || { missing "Prometheus 2" "needs Go 1.21 or later"; return 1; }
+    local work source; work=$(mktemp -d) source="$(go env GOMODCACHE)/$module"
+    ( cd / && go mod download "$module" && cp "$source/go.mod" "$source/go.sum" "$work" && chmod u+w "$work"/go.* \
+        && cd "$source" && CGO_ENABLED=0 go build -mod=mod -modfile="$work/go.mod" -ldflags='-s -w' -o "$program" ./cmd/prometheus
+    ) >"$work/log" 2>&1 || { missing "Prometheus 2" "go build failed: $(tail -n 1 "$work/log")"; return 1; }
+    rm -rf "$work"
+  fi
+  ln -sf "${program##*/}" "$CACHE/bin/prometheus2"
+}
+
 # The package of Debian and Ubuntu brings both.
 install_promtool() {
   go_build promtool github.com/prometheus/prometheus/cmd/promtool "$PROMETHEUS" || command -v promtool >/dev/null \
@@ -105,6 +121,7 @@ install_promtool() {
 }
 
 install_k6() { go_build k6 go.k6.io/k6 "$K6"; }
+install_vmagent() { go_build vmagent github.com/VictoriaMetrics/VictoriaMetrics/app/vmagent "$VMAGENT"; }
 install_helm() { go_build helm helm.sh/helm/v3/cmd/helm "$HELM"; }
 install_kubeconform() { go_build kubeconform github.com/yannh/kubeconform/cmd/kubeconform "$KUBECONFORM"; }
 
@@ -119,6 +136,6 @@ install_postgresql() {
   ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || apt_install postgresql || missing PostgreSQL "install postgresql"
 }
 
-for name in ${*:-java kafka chromium postgresql kubeconform compose helm k6 prometheus promtool}; do
+for name in ${*:-java kafka chromium postgresql kubeconform compose helm k6 prometheus prometheus2 promtool vmagent}; do
   "install_$name" || true
 done

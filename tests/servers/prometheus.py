@@ -15,9 +15,10 @@ START_SECONDS = 60.0
 
 
 class Prometheus:
-    """One server; `url` is its root, without a slash at the end."""
+    """One server; `url` is its root, without a slash at the end. program: which one, by its name in `tools.py`."""
 
-    def __init__(self, config_text: str, flags: tuple[str, ...], directory: Path) -> None:
+    def __init__(self, config_text: str, flags: tuple[str, ...], directory: Path, program: str) -> None:
+        self._program = program
         self._directory = directory
         self._flags = flags
         self.port = free_port()
@@ -34,7 +35,7 @@ class Prometheus:
             RuntimeError: it did not start.
         """
         command: list[str | Path] = [
-            find_program("Prometheus"),
+            find_program(self._program),
             f"--config.file={self._directory / 'prometheus.yml'}",
             f"--storage.tsdb.path={self._directory / 'data'}",
             f"--web.listen-address=127.0.0.1:{self.port}",
@@ -61,10 +62,10 @@ class Prometheus:
 
 
 @contextmanager
-def run_prometheus(config_text: str, *flags: str) -> Iterator[Prometheus]:
+def run_prometheus(config_text: str, *flags: str, program: str = "Prometheus") -> Iterator[Prometheus]:
     """A running Prometheus in a temporary directory."""
     with tempfile.TemporaryDirectory(prefix="driftline-prometheus-", ignore_cleanup_errors=True) as directory:
-        prometheus = Prometheus(config_text, flags, Path(directory))
+        prometheus = Prometheus(config_text, flags, Path(directory), program)
         try:
             prometheus.start()
             yield prometheus

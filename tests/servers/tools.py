@@ -18,6 +18,8 @@ from pathlib import Path
 _PROGRAMS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "Java": (("java",), ""),
     "Prometheus": (("prometheus",), ""),
+    "Prometheus 2": (("prometheus2",), ""),
+    "vmagent": (("vmagent",), ""),
     "promtool": (("promtool",), ""),
     "k6": (("k6",), ""),
     "Helm": (("helm",), ""),

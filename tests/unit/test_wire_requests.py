@@ -78,6 +78,10 @@ def test_histograms_exemplars_and_metadata_are_counted_and_not_kept() -> None:
     assert batch.values.tolist() == [1.0]
 
 
+def test_what_only_has_the_number_of_metadata_is_none() -> None:
+    assert [split_request(data).metadata for data in (b"\x1a\x00", b"\x18\x00", b"\x1d" + bytes(4))] == [1, 0, 0]
+
+
 def test_no_series_is_a_request_too() -> None:
     assert split_series(b"") == []
     assert read_samples([]).values.tolist() == []
@@ -94,6 +98,10 @@ def test_no_series_is_a_request_too() -> None:
         (NAME + NAME, "label 2: name '__name__' stands twice"),
         (NAME + label(b"\xff", b"a"), "label 2: the name is not UTF-8"),
         (NAME + label(b"job", b"\xed\xa0\x80"), "label 2: the value of 'job' is not UTF-8"),
+        # The last of two counts, but other readers of the record look at both.
+        (NAME + encode_bytes(1, b"\x0a\x01\xff\x0a\x01a\x12\x01b"), "label 2: the name is not UTF-8"),
+        (NAME + encode_bytes(1, b"\x12\x01\xff\x0a\x01a\x12\x01b"), "label 2: the value of 'a' is not UTF-8"),
+        (b"\x8a\x80\x80\x80\x80\x00" + NAME[1:], "byte 0: expected a varint of at most 5 bytes"),
         (NAME + label(b"j" * 99, b"\xff"), r"the value of 'j{61}\.\.\.' is not UTF-8"),
         (NAME + encode_bytes(2, b"a"), "field 2 between the labels"),
         (NAME + b"\x0a\x02\x08\x01", "name of label 2 has wire type 0"),
@@ -122,7 +130,7 @@ def test_names_may_be_any_utf8() -> None:
         (b"\x0a\x05a", "field 1 is 4 bytes longer"),
         (b"\x08\x01", "a series has wire type 0"),
         (b"\x02\x00", "expected a field number, got 0"),
-        (b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "expected a varint of at most 64 bits"),
+        (b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "byte 1: expected a varint of at most 5 bytes"),
         (b"\x13", "unsupported wire type 3"),
     ],
 )

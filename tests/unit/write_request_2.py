@@ -41,6 +41,9 @@ _MESSAGES: dict[str, str] = {
     "Exemplar1": "*Label labels=1; double value=2; int64 timestamp=3",
     "TimeSeries1": "*Label labels=1; *Sample samples=2; *Exemplar1 exemplars=3; *Histogram histograms=4",
     "WriteRequest": "*TimeSeries1 timeseries=1",
+    # What is counted and not kept is not looked into.
+    "KeptSeries1": "*Label labels=1; *Sample samples=2; *bytes exemplars=3; *Histogram histograms=4",
+    "KeptRequest": "*KeptSeries1 timeseries=1; *bytes metadata=3",
 }
 _TYPES = {
     "double": _F.TYPE_DOUBLE,
@@ -83,7 +86,9 @@ Request, RawRequest, Parts, TimeSeries, Sample, Histogram, Exemplar, Metadata = 
     _CLASSES[name]
     for name in ("Request", "RawRequest", "Parts", "TimeSeries", "Sample", "Histogram", "Exemplar", "Metadata")
 )
-WriteRequest, TimeSeries1, Exemplar1 = (_CLASSES[name] for name in ("WriteRequest", "TimeSeries1", "Exemplar1"))
+WriteRequest, TimeSeries1, Exemplar1, KeptRequest = (
+    _CLASSES[name] for name in ("WriteRequest", "TimeSeries1", "Exemplar1", "KeptRequest")
+)
 
 
 class Symbols:
