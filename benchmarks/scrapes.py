@@ -99,7 +99,9 @@ def instance_of(service: str, number: int, rng: np.random.Generator) -> Instance
             encode_labels({**labels, "__name__": "http_request_duration_seconds_bucket", "le": bound})
             for bound in BOUNDS
         ]
-    blobs += [encode_labels({**shared, "__name__": name, "pool": str(pool)}) for name in GAUGES for pool in range(POOLS)]
+    blobs += [
+        encode_labels({**shared, "__name__": name, "pool": str(pool)}) for name in GAUGES for pool in range(POOLS)
+    ]
     requests = rng.uniform(0.5, 20.0, ROUTES)[:, None]
     codes = requests * np.array([0.95, 0.03, 0.015, 0.005])
     buckets = requests * np.cumsum(rng.dirichlet(np.ones(len(BOUNDS)), ROUTES), axis=1)
@@ -139,7 +141,7 @@ class Request:
         varints = (times_ms[:, None] >> _TIME_SHIFTS & 0x7F).astype(np.uint8)
         varints[:, :-1] |= 0x80
         self.content[self.ends[:, None] + _TIME] = varints
-        return bytes(cramjam.snappy.compress_raw(self.content))
+        return bytes(cramjam.snappy.compress_raw(self.content.data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,9 +225,7 @@ class Load:
                 queue.put_nowait((due, len(request.ends), request.body(round_at, self.first_at)))
                 await asyncio.sleep(0)  # the one before can leave meanwhile
 
-    async def _send_all(
-        self, session: aiohttp.ClientSession, queue: asyncio.Queue[tuple[float, int, bytes]]
-    ) -> None:
+    async def _send_all(self, session: aiohttp.ClientSession, queue: asyncio.Queue[tuple[float, int, bytes]]) -> None:
         while True:
             due, samples, body = await queue.get()
             self.behind = max(self.behind, time.time() - due)
