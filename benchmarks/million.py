@@ -20,7 +20,7 @@ from pathlib import Path
 
 from agents.settings import Settings, load_settings
 from benchmarks.frames import Frames
-from benchmarks.processes import Role, cpu_seconds, own_pid, peak_bytes, run_roles
+from benchmarks.processes import Role, cpu_seconds, own_pid, peak_bytes, resident_bytes, run_roles
 from benchmarks.scrapes import INTERVAL_SECONDS, Load, budgets_of, bursts_of
 from tests.servers.ingest import declare_now
 from tests.servers.kafka import run_kafka
@@ -54,7 +54,9 @@ class Usage:
             self.read()
             if len(self.readings) > 1:
                 passed = self.readings[-1][0] - self.readings[0][0]
-                print(f"  {passed:5.0f} s: {_told(self.cores(self.readings[-2][0], self.readings[-1][0]))}", flush=True)
+                cores = self.cores(self.readings[-2][0], self.readings[-1][0])
+                mib = resident_bytes(self.pids["worker"]) / 2**20
+                print(f"  {passed:5.0f} s: {_told(cores)}; worker resident {mib:.0f} MiB", flush=True)
             await asyncio.sleep(seconds)
 
     def cores(self, start: float, end: float) -> dict[str, float]:
@@ -98,7 +100,7 @@ class Run:
     def report(self, seconds: float) -> bool:
         """Print the figures; whether all bars are met."""
         began = self.load.first_at
-        full = min(FULL_SECONDS, seconds / 2)
+        full = full_after(seconds)
         ended = self.usage.readings[-1][0]
         phases = {
             f"new series, the first {NEW_SECONDS:.0f} s": (0.0, began + NEW_SECONDS + 1),
@@ -147,6 +149,11 @@ def _bar(what: str, measured: float, wanted: float) -> bool:
     return met
 
 
+def full_after(seconds: float) -> float:
+    """From when a run of so many seconds is called steady; a short one is, before its windows are full."""
+    return min(FULL_SECONDS, seconds / 2)
+
+
 def wait_ready(*roles: Role) -> None:
     """Return when all of them can do their work.
 
@@ -162,13 +169,13 @@ def wait_ready(*roles: Role) -> None:
 
 def measure(series: int, seconds: float, shards: int, profile: Path | None) -> bool:
     """Run it once and print."""
-    bursts = list(bursts_of(series, shards))
+    bursts, full = list(bursts_of(series, shards)), full_after(seconds)
     with run_kafka() as cluster, tempfile.TemporaryDirectory(prefix="driftline-million-") as directory:
         environ = {"DRIFTLINE_KAFKA__BOOTSTRAP": cluster.bootstrap, "DRIFTLINE_DATA_DIR": directory}
         settings = load_settings(environ=environ)
         declare_now(settings.kafka, budgets_of(series))
         ingest, worker = (
-            Role(name, Path(directory), environ, profile and profile / f"{name}-{series}.txt")
+            Role(name, Path(directory), environ, (f"{profile / name}-{series}.txt", str(full)) if profile else ())
             for name in ("ingest", "worker")
         )
         with run_roles(ingest, worker):
