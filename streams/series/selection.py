@@ -7,17 +7,19 @@ import numpy as np
 from streams.series.arrays import Mask, Rows, grown
 from streams.series.index import SeriesIndex
 from streams.series.labels import METRIC_NAME, Labels
-from streams.series.matchers import Matcher, matches_all
+from streams.series.matchers import Matcher, matches_all, metric_name_of
 
 
 class Members:
     """The rows of one selector's series, ascending; grows at its end until `generation` changes.
 
+    metric: the name that all its series have, None = they may have any.
     generation: counts renumberings. kept: which of the members of the generation before are still there.
     """
 
     def __init__(self, matchers: tuple[Matcher, ...], index: SeriesIndex) -> None:
         self.matchers = matchers
+        self.metric = metric_name_of(matchers)
         self.generation = 0
         self.kept: Mask = np.zeros(0, np.bool_)
         self.size = 0
@@ -75,9 +77,10 @@ class Selection:
 
     def take(self, row: int, labels: Mapping[str, str]) -> None:
         """Match a new series."""
+        name = labels.get(METRIC_NAME, "")
         for label in (*labels.items(), None):
             for members in self._waiting.get(label, ()):
-                if matches_all(members.matchers, labels):
+                if members.metric in (None, name) and matches_all(members.matchers, labels):
                     members.add(row)
 
     def retain(self, used: Iterable[tuple[Matcher, ...]]) -> None:

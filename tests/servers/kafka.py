@@ -50,6 +50,12 @@ class Node:
         """What the node prints."""
         return self.directory / "server.log"
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it; it is not ready yet."""
         properties = self.directory / "server.properties"
