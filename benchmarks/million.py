@@ -1,4 +1,4 @@
-"""A million series on Apache Kafka: the CPU and memory of ingest and worker, the latest frame, and every sample counted.
+"""A million series on Apache Kafka: CPU and memory of ingest and worker, the latest frame, every sample counted.
 
     python -m benchmarks.million [--series 1000000] [--minutes 10] [--shards 4] [--profile DIRECTORY]
 
@@ -11,6 +11,7 @@ evaluation delay) until a subscriber holds it.
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ from benchmarks.processes import Role, cpu_seconds, own_pid, peak_bytes, run_rol
 from benchmarks.scrapes import INTERVAL_SECONDS, Load, budgets_of, bursts_of
 from tests.servers.ingest import declare_now
 from tests.servers.kafka import run_kafka
+from tests.servers.waiting import until
 
 WANTED_CORES = 0.25
 WANTED_WORKER_MIB = 1024
@@ -83,16 +85,15 @@ class Run:
         try:
             await self.load.run(max(1, round(seconds / INTERVAL_SECONDS)))
             self.usage.read()
-            deadline = time.monotonic() + DRAIN_SECONDS
-            while await asyncio.to_thread(self._missing) and time.monotonic() < deadline:
-                await asyncio.sleep(0.5)
+            with contextlib.suppress(AssertionError):  # the report says how many are missing
+                await until(self._has_all, DRAIN_SECONDS, "every sample is in the windows")
         finally:
             for task in watching:
                 task.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
 
-    def _missing(self) -> float:
-        return self.load.acknowledged - self.worker.metric("driftline_worker_samples_total")
+    def _has_all(self) -> bool:
+        return self.worker.metric("driftline_worker_samples_total") >= self.load.acknowledged
 
     def report(self, seconds: float) -> bool:
         """Print the figures; whether all bars are met."""
@@ -119,18 +120,16 @@ class Run:
     def _report_delays(self) -> bool:
         delays = self.frames.delays()
         settled = sorted(late for at, late in delays if at > self.load.first_at + NEW_SECONDS)
-        p50 = settled[len(settled) // 2]
         print(
-            f"step could close -> frame received: p50 {p50:.3f} s, latest {settled[-1]:.3f} s over {len(settled)} frames;"
-            f" while series were new {max(late for _, late in delays):.3f} s"
+            f"step could close -> frame received: p50 {settled[len(settled) // 2]:.3f} s, latest {settled[-1]:.3f} s "
+            f"over {len(settled)} frames; while series were new {max(late for _, late in delays):.3f} s"
         )
         return _bar("latest frame of the whole run, s", max(late for _, late in delays), WANTED_LATEST_SECONDS)
 
     def _report_samples(self) -> bool:
         load, taken = self.load, int(self.worker.metric("driftline_worker_samples_total"))
-        dropped = {
-            role.name: role.metrics(f"driftline_{role.name}_samples_dropped_total") for role in (self.ingest, self.worker)
-        }
+        roles = (self.ingest, self.worker)
+        dropped = {role.name: role.metrics(f"driftline_{role.name}_samples_dropped_total") for role in roles}
         late = self.worker.metrics("driftline_worker_samples_late_total")
         print(
             f"samples: {load.sent} sent, {load.acknowledged} acknowledged, "

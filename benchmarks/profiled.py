@@ -11,30 +11,32 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 from agents.cli.main import main as driftline
 
 PERIOD_SECONDS = 0.005
 MOST_ROWS = 70
 Place = tuple[str, str]
+_Key = TypeVar("_Key")
 
 
 class Profile:
     """Seconds by function. own: at the top of the stack. total: anywhere in it."""
 
     def __init__(self) -> None:
-        self.own: Counter[Place] = Counter()
-        self.total: Counter[Place] = Counter()
-        self.threads: Counter[str] = Counter()
+        self.own: defaultdict[Place, float] = defaultdict(float)
+        self.total: defaultdict[Place, float] = defaultdict(float)
+        self.threads: defaultdict[str, float] = defaultdict(float)
         self._clocks: dict[int, float] = {}
 
     def sample(self, _signal: int, frame: FrameType | None) -> None:
         """Charge what each thread has used since the last time."""
-        stacks = sys._current_frames()  # noqa: SLF001  the way that the interpreter offers
+        stacks = sys._current_frames()
         for thread in threading.enumerate():
             number = thread.ident
             if number is None:
@@ -54,12 +56,12 @@ class Profile:
         """What was found, the most first."""
         whole = sum(self.own.values())
         lines = [f"{whole:.2f} CPU-seconds"]
-        lines += [f"{used:8.2f} s thread {name}" for name, used in self.threads.most_common()]
+        lines += [f"{used:8.2f} s thread {name}" for name, used in _ranked(self.threads)]
         for title, counts in (("itself", self.own), ("with what it calls", self.total)):
             lines.append(f"\n{title}:")
             lines += [
                 f"{used:8.2f} s {used / whole:6.1%}  {name}  {where}"
-                for (name, where), used in counts.most_common(MOST_ROWS)
+                for (name, where), used in _ranked(counts)[:MOST_ROWS]
             ]
         file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -69,6 +71,10 @@ def _places_of(frame: FrameType | None) -> Iterator[Place]:
         code = frame.f_code
         yield code.co_qualname, "/".join(Path(code.co_filename).parts[-3:])
         frame = frame.f_back
+
+
+def _ranked(counts: Mapping[_Key, float]) -> list[tuple[_Key, float]]:
+    return sorted(counts.items(), key=lambda entry: -entry[1])
 
 
 def main() -> None:

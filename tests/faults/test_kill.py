@@ -25,7 +25,14 @@ from agents.stack import free_port
 from agents.supervisor import Child, driftline_command, wait_ready
 from budgets.event import decode_event, parse_time
 from tests.faults.load import Sender, budgets_of, service_names
-from tests.faults.oracle import Events, expected_events, last_step, published_events
+from tests.faults.oracle import (
+    Events,
+    FrameComparison,
+    compare_frames,
+    expected_events,
+    last_step,
+    published_events,
+)
 from tests.faults.stored import stored_samples
 from tests.servers.embedded import EmbeddedBroker
 from tests.servers.kafka import KafkaCluster, run_kafka
@@ -94,6 +101,7 @@ class Outcome:
     lost: int
     expected: Events
     published: Events
+    frames: FrameComparison
     delivered: set[str]
 
     @property
@@ -184,6 +192,7 @@ async def _settle(
         len(sender.acknowledged - await stored_samples(settings, PARTITIONS)),
         expected,
         await published_events(settings, PARTITIONS, last_ms),
+        await compare_frames(settings, PARTITIONS, last_ms),
         set(),
     )
 
@@ -202,6 +211,9 @@ def assert_nothing_lost(outcome: Outcome) -> None:
     assert outcome.acknowledged > 1000
     assert outcome.lost == 0
     assert len(outcome.expected) > 5 * SERVICES, "the load must cause transitions"
+    assert outcome.frames.published > SERVICES
+    assert not outcome.frames.different, "windows that were rebuilt have other samples in them"
+    assert not outcome.frames.missing
     assert set(outcome.published) == set(outcome.expected)
     assert outcome.published == outcome.expected
     assert outcome.delivered >= outcome.notifiable, (
@@ -241,6 +253,8 @@ def main() -> None:
         "transitions expected": len(expected),
         "missing": len(expected - published),
         "not in the oracle": len(published - expected),
+        "frames": outcome.frames.published,
+        "frames that differ": len(outcome.frames.different),
         "to deliver": len(outcome.notifiable),
         "delivered": len(outcome.delivered),
     }
