@@ -18,6 +18,8 @@ from pathlib import Path
 _PROGRAMS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "Java": (("java",), ""),
     "Prometheus": (("prometheus",), ""),
+    "VictoriaMetrics": (("victoria-metrics",), ""),
+    "vmalert": (("vmalert",), ""),
     "promtool": (("promtool",), ""),
     "k6": (("k6",), ""),
     "Helm": (("helm",), ""),
