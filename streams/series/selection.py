@@ -7,7 +7,7 @@ import numpy as np
 from streams.series.arrays import Mask, Rows, grown
 from streams.series.index import SeriesIndex
 from streams.series.labels import METRIC_NAME, Labels
-from streams.series.matchers import Matcher, matches_all
+from streams.series.matchers import Matcher, matches_all, metric_name_of
 
 
 class Members:
@@ -51,14 +51,14 @@ class Members:
 class Selection:
     """All selectors in use, by their matchers. Offsets and ranges do not matter here.
 
-    Each waits at one label that its series must have, so that a new series meets the selectors of its own service and
-    not those of all.
+    Each waits at one label that its series must have, and there at its metric name, so that a new series meets the
+    selectors of its own service and metric and not those of all.
     """
 
     def __init__(self, index: SeriesIndex) -> None:
         self._index = index
         self._members: dict[tuple[Matcher, ...], Members] = {}
-        self._waiting: dict[tuple[str, str] | None, list[Members]] = {}
+        self._waiting: dict[tuple[str, str] | None, dict[str | None, list[Members]]] = {}
 
     def members_of(self, matchers: tuple[Matcher, ...]) -> Members:
         """The members of a selector; the series that are there are matched when it is new."""
@@ -75,8 +75,12 @@ class Selection:
 
     def take(self, row: int, labels: Mapping[str, str]) -> None:
         """Match a new series."""
+        metric = labels.get(METRIC_NAME, "")
         for label in (*labels.items(), None):
-            for members in self._waiting.get(label, ()):
+            waiting = self._waiting.get(label)
+            if waiting is None:
+                continue
+            for members in (*waiting.get(metric, ()), *waiting.get(None, ())):
                 if matches_all(members.matchers, labels):
                     members.add(row)
 
@@ -94,7 +98,8 @@ class Selection:
             members.compact(renumbered)
 
     def _await(self, members: Members) -> None:
-        self._waiting.setdefault(required_label(members.matchers), []).append(members)
+        waiting = self._waiting.setdefault(required_label(members.matchers), {})
+        waiting.setdefault(metric_name_of(members.matchers), []).append(members)
 
 
 def required_label(matchers: Iterable[Matcher]) -> tuple[str, str] | None:
