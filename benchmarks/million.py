@@ -20,7 +20,7 @@ from pathlib import Path
 
 from agents.settings import Settings, load_settings
 from benchmarks.frames import Frames
-from benchmarks.processes import Role, cpu_seconds, own_pid, peak_bytes, run_roles
+from benchmarks.processes import Role, cpu_seconds, own_pid, peak_bytes, resident_bytes, run_roles
 from benchmarks.scrapes import INTERVAL_SECONDS, Load, budgets_of, bursts_of
 from tests.servers.ingest import declare_now
 from tests.servers.kafka import run_kafka
@@ -34,6 +34,7 @@ FULL_SECONDS = 330.0
 # Until then series are new, to ingest, to the worker and to the sender's connections.
 NEW_SECONDS = 60.0
 START_SECONDS = 60.0
+MINUTE_SECONDS = 60.0
 DRAIN_SECONDS = 60.0
 
 
@@ -48,14 +49,18 @@ class Usage:
         """Take a reading."""
         self.readings.append((time.time(), {name: cpu_seconds(pid) for name, pid in self.pids.items()}))
 
-    async def watch(self, seconds: float) -> None:
-        """Take one every so often, and print it, until cancelled."""
+    async def watch(self) -> None:
+        """Take one a round, and print those of each minute, until cancelled."""
+        printed = 0
         while True:
             self.read()
-            if len(self.readings) > 1:
-                passed = self.readings[-1][0] - self.readings[0][0]
-                print(f"  {passed:5.0f} s: {_told(self.cores(self.readings[-2][0], self.readings[-1][0]))}", flush=True)
-            await asyncio.sleep(seconds)
+            since, now = self.readings[printed][0], self.readings[-1][0]
+            if now - since > MINUTE_SECONDS - 1:
+                mib = resident_bytes(self.pids["worker"]) / 2**20
+                passed = now - self.readings[0][0]
+                print(f"  {passed:5.0f} s: {_told(self.cores(since, now))}; worker resident {mib:.0f} MiB", flush=True)
+                printed = len(self.readings) - 1
+            await asyncio.sleep(INTERVAL_SECONDS)
 
     def cores(self, start: float, end: float) -> dict[str, float]:
         """Cores of each process, from the first reading not before `start` to the last one not after `end`."""
@@ -70,7 +75,7 @@ def _told(cores: dict[str, float]) -> str:
 
 @dataclass
 class Run:
-    """Everything that takes part in one run."""
+    """Everything that takes part in one run. sent_at: when the last sample was acknowledged, Unix seconds."""
 
     settings: Settings
     ingest: Role
@@ -78,13 +83,15 @@ class Run:
     load: Load
     frames: Frames
     usage: Usage
+    sent_at: float = 0.0
 
     async def play(self, seconds: float) -> None:
         """Send for so long, then wait until the worker has taken everything."""
-        watching = [asyncio.create_task(self.frames.follow()), asyncio.create_task(self.usage.watch(NEW_SECONDS))]
+        watching = [asyncio.create_task(self.frames.follow()), asyncio.create_task(self.usage.watch())]
         try:
             await self.load.run(max(1, round(seconds / INTERVAL_SECONDS)))
             self.usage.read()
+            self.sent_at = time.time()
             with contextlib.suppress(AssertionError):  # the report says how many are missing
                 await until(self._has_all, DRAIN_SECONDS, "every sample is in the windows")
         finally:
@@ -98,12 +105,13 @@ class Run:
     def report(self, seconds: float) -> bool:
         """Print the figures; whether all bars are met."""
         began = self.load.first_at
-        full = min(FULL_SECONDS, seconds / 2)
-        ended = self.usage.readings[-1][0]
+        full = full_after(seconds)
+        new = min(NEW_SECONDS, full / 2)
+        ended = self.sent_at
         phases = {
-            f"new series, the first {NEW_SECONDS:.0f} s": (0.0, began + NEW_SECONDS + 1),
-            f"windows fill, up to {full:.0f} s": (began + NEW_SECONDS - 1, began + full + NEW_SECONDS / 2),
-            "steady": (began + full, ended),
+            f"new series, the first {new:.0f} s": (0.0, began + new),
+            f"windows fill, up to {full:.0f} s": (began + new - INTERVAL_SECONDS, began + full),
+            "steady": (began + full - INTERVAL_SECONDS / 2, ended),
             "whole run": (0.0, ended),
         }
         for name, (start, end) in phases.items():
@@ -119,12 +127,14 @@ class Run:
 
     def _report_delays(self) -> bool:
         delays = self.frames.delays()
-        settled = sorted(late for at, late in delays if at > self.load.first_at + NEW_SECONDS)
+        worst = max(late for _, late in delays)
+        settled = sorted(late for at, late in delays if at > self.load.first_at + NEW_SECONDS) or [worst]
         print(
             f"step could close -> frame received: p50 {settled[len(settled) // 2]:.3f} s, latest {settled[-1]:.3f} s "
-            f"over {len(settled)} frames; while series were new {max(late for _, late in delays):.3f} s"
+            f"over {len(settled)} frames; while series were new {worst:.3f} s"
         )
-        return _bar("latest frame of the whole run, s", max(late for _, late in delays), WANTED_LATEST_SECONDS)
+        known = _bar("latest frame once all series are known, s", settled[-1], WANTED_LATEST_SECONDS)
+        return _bar("latest frame of the whole run, s", worst, WANTED_LATEST_SECONDS) & known
 
     def _report_samples(self) -> bool:
         load, taken = self.load, int(self.worker.metric("driftline_worker_samples_total"))
@@ -147,6 +157,11 @@ def _bar(what: str, measured: float, wanted: float) -> bool:
     return met
 
 
+def full_after(seconds: float) -> float:
+    """From when a run of so many seconds is called steady; a short one is, before its windows are full."""
+    return min(FULL_SECONDS, seconds / 2)
+
+
 def wait_ready(*roles: Role) -> None:
     """Return when all of them can do their work.
 
@@ -162,13 +177,13 @@ def wait_ready(*roles: Role) -> None:
 
 def measure(series: int, seconds: float, shards: int, profile: Path | None) -> bool:
     """Run it once and print."""
-    bursts = list(bursts_of(series, shards))
+    bursts, full = list(bursts_of(series, shards)), full_after(seconds)
     with run_kafka() as cluster, tempfile.TemporaryDirectory(prefix="driftline-million-") as directory:
         environ = {"DRIFTLINE_KAFKA__BOOTSTRAP": cluster.bootstrap, "DRIFTLINE_DATA_DIR": directory}
         settings = load_settings(environ=environ)
         declare_now(settings.kafka, budgets_of(series))
         ingest, worker = (
-            Role(name, Path(directory), environ, profile and profile / f"{name}-{series}.txt")
+            Role(name, Path(directory), environ, (f"{profile / name}-{series}.txt", str(full)) if profile else ())
             for name in ("ingest", "worker")
         )
         with run_roles(ingest, worker):

@@ -3,7 +3,7 @@
 import os
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,10 +19,10 @@ STOP_SECONDS = 20.0
 class Role:
     """One role in a process of its own; what it prints is kept in `log_file`.
 
-    profile: a file for where its CPU time goes (`benchmarks/profiled.py`); None = it runs as it always does.
+    profile: arguments of `benchmarks/profiled.py`, to know where its CPU time goes; none = it runs as it always does.
     """
 
-    def __init__(self, name: str, directory: Path, environ: Mapping[str, str], profile: Path | None = None) -> None:
+    def __init__(self, name: str, directory: Path, environ: Mapping[str, str], profile: Sequence[str] = ()) -> None:
         self.name = name
         self.url = f"http://127.0.0.1:{free_port()}"
         self.log_file = directory / f"{name}.log"
@@ -33,8 +33,8 @@ class Role:
     def start(self) -> None:
         """Start it; it is not ready yet."""
         command = driftline_command(self.name)
-        if self._profile is not None:
-            command = [sys.executable, "-m", "benchmarks.profiled", str(self._profile), self.name]
+        if self._profile:
+            command = [sys.executable, "-m", "benchmarks.profiled", *self._profile, self.name]
         self.process = spawn(command, self.log_file, self._environ)
 
     @property
@@ -103,6 +103,11 @@ def peak_bytes(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     (kib,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
     return int(kib) * 1024
+
+
+def resident_bytes(pid: int) -> int:
+    """The memory that a process has resident now."""
+    return int(psutil.Process(pid).memory_info().rss)
 
 
 def own_pid() -> int:

@@ -1,6 +1,6 @@
 """A role with a profile of its CPU time, all threads: what `--profile` of the large benchmarks starts.
 
-    python -m benchmarks.profiled FILE ROLE
+    python -m benchmarks.profiled FILE SECONDS ROLE     (SECONDS: of the start that are left out)
 
 The kernel signals after every few milliseconds of CPU time that the process has used. What each thread has used since
 the last signal, by its own clock, is charged to where it stands. (cProfile sees one thread, and slows down what calls
@@ -28,7 +28,8 @@ _Key = TypeVar("_Key")
 class Profile:
     """Seconds by function. own: at the top of the stack. total: anywhere in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, begins_at: float) -> None:
+        self._begins_at = begins_at
         self.own: defaultdict[Place, float] = defaultdict(float)
         self.total: defaultdict[Place, float] = defaultdict(float)
         self.threads: defaultdict[str, float] = defaultdict(float)
@@ -44,7 +45,7 @@ class Profile:
             now = time.clock_gettime(time.pthread_getcpuclockid(number))
             used, self._clocks[number] = now - self._clocks.get(number, now), now
             at = frame if number == threading.main_thread().ident else stacks.get(number)
-            if at is None or used <= 0:
+            if at is None or used <= 0 or time.monotonic() < self._begins_at:
                 continue
             self.threads[thread.name] += used
             places = list(_places_of(at))
@@ -79,8 +80,8 @@ def _ranked(counts: Mapping[_Key, float]) -> list[tuple[_Key, float]]:
 
 def main() -> None:
     """Run the role as `driftline` does, and write the file when it ends."""
-    file, role = Path(sys.argv[1]), sys.argv[2]
-    profile = Profile()
+    file, after, role = Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
+    profile = Profile(time.monotonic() + after)
     signal.signal(signal.SIGPROF, profile.sample)
     signal.setitimer(signal.ITIMER_PROF, PERIOD_SECONDS, PERIOD_SECONDS)
     sys.argv = ["driftline", role]

@@ -17,7 +17,7 @@ from streams.promql.lanes import Lanes
 from streams.promql.parse import parse_expression
 from streams.promql.plan import Plan
 from streams.query import Query
-from streams.series.intake import Came, Intake
+from streams.series.intake import Came, Intake, Tally
 from streams.series.lateness import Lateness
 from streams.series.store import Ceilings, SeriesStore
 
@@ -143,11 +143,28 @@ class Meter:
         Raises:
             WireError: not a WriteRequest with valid series; nothing of it is kept.
         """
-        closed_ms = (log_time_ms - self._delay_ms) // self._step_ms * self._step_ms
-        came = Came(log_time_ms, self._begin(log_time_ms), closed_ms, log_time_ms + MAX_AHEAD_MS)
-        tally = self._intake.take(service, write_request, came)
-        dropped = {reason: count for reason, count in tally.dropped.items() if count}
-        return Observed(tally.taken, dropped, dict(tally.late), tally.lateness)
+        return _observed(self._intake.take(service, write_request, self._came(log_time_ms)))
+
+    def observe_joined(self, write_requests: bytes, log_time_ms: int) -> Observed | None:
+        """Take records that came one after the other, joined, at a fraction of what they cost one by one.
+
+        The windows are the same afterwards. Counts by lateness are of the log time given.
+
+        Args:
+            log_time_ms: of the first of them; no step may have been closed since.
+
+        Returns:
+            None = they are to be observed one by one (a series is new, a sample ahead or odd); nothing was taken.
+
+        Raises:
+            WireError: one of them is not a WriteRequest; nothing was taken.
+        """
+        tally = self._intake.take_known(write_requests, self._came(log_time_ms))
+        return None if tally is None else _observed(tally)
+
+    def is_step_due(self, log_time_ms: int) -> bool:
+        """Whether `advance` has something to do."""
+        return self._next_ms is None or self._next_ms <= log_time_ms - self._delay_ms
 
     def advance(self, log_time_ms: int) -> list[IndicatorFrame]:
         """The frames of the steps that the log has passed, oldest first."""
@@ -169,6 +186,10 @@ class Meter:
             self._next_ms = next_ms
             self._store.tidy(next_ms)
         return frames
+
+    def _came(self, log_time_ms: int) -> Came:
+        closed_ms = (log_time_ms - self._delay_ms) // self._step_ms * self._step_ms
+        return Came(log_time_ms, self._begin(log_time_ms), closed_ms, log_time_ms + MAX_AHEAD_MS)
 
     def _begin(self, log_time_ms: int) -> int:
         """The next step; the first one after the first record, on a fresh partition."""
@@ -211,6 +232,11 @@ class Meter:
         points: list[Point] = [point for indicator in self._indicators for point in indicator.points_at(step_ms)]
         ids, values, weights = zip(*points, strict=True)
         return IndicatorFrame(step_ms, self._step_ms, Points(list(ids), list(values), list(weights)))
+
+
+def _observed(tally: Tally) -> Observed:
+    dropped = {reason: count for reason, count in tally.dropped.items() if count}
+    return Observed(tally.taken, dropped, dict(tally.late), tally.lateness)
 
 
 def _longest_window(expressions: Iterable[Expression]) -> int:

@@ -7,6 +7,7 @@ that goes wrong is our bug and ends the process, which comes back from the log.
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from agents.kafka.partitions import partition_of
 from agents.kafka.topics import DEAD_LETTER, JUDGE_CHANGELOG, SAMPLES
 from agents.metrics import WorkerMetrics
 from agents.settings import Settings
+from agents.worker.block import Block
 from agents.worker.partition import BudgetVersion, Partition
 from agents.worker.publish import Publisher
 from agents.worker.recovery import earliest_offsets, recover
@@ -27,9 +29,8 @@ from agents.worker.snapshots import write_snapshot
 from budgets.judge import Judge
 from budgets.order import Order
 from budgets.spec.resolve import budget_of_order
-from streams.meter import Meter
+from streams.meter import Meter, Observed
 from streams.series.store import Ceilings
-from streams.wire.errors import WireError
 
 log = structlog.get_logger()
 
@@ -37,6 +38,8 @@ log = structlog.get_logger()
 MAX_DEAD_LETTERS_IN_A_ROW = 100
 # More than Faust can have fetched ahead: what is expected does not come.
 MAX_STRAYS = 1000
+# Records can be large: bounds what waits in memory, once as fetched and once on its way to the agent.
+_BUFFERED_RECORDS = 64
 # A partition without records for this long gets a tick from us, if its log is live at all: a log
 # that somebody fills with the past (time-lapse, a replay) must not be told that it is now.
 SILENT_SECONDS = 3.0
@@ -77,6 +80,7 @@ class SamplesAgent:
         self._metrics = metrics
         self._samples_topic = settings.topic(SAMPLES.name)
         self._partitions: dict[int, Partition] = {}
+        self._blocks: defaultdict[int, Block[_Message]] = defaultdict(Block)
         self._versions: list[BudgetVersion] = []
         self._snapshots: dict[int, tuple[int, float]] = {}  # partition -> slot to write next, when it was last written
         self._last_record_at: dict[int, float] = {}
@@ -109,6 +113,7 @@ class SamplesAgent:
         async with self._recovering:
             for lost in set(self._partitions) - numbers:
                 del self._partitions[lost]
+                self._blocks.pop(lost, None)
                 self._snapshots.pop(lost, None)
                 self._last_record_at.pop(lost, None)
                 self._failures.pop(lost, None)
@@ -162,7 +167,10 @@ class SamplesAgent:
             return
         partition.cursor = message.offset + 1
         self._last_record_at[number] = time.monotonic()
-        steps = partition.close_steps(round(message.timestamp * 1000))
+        log_time_ms = round(message.timestamp * 1000)
+        if partition.is_step_due(log_time_ms) or self._blocks[number].is_due(log_time_ms):
+            await self._observe(partition)
+        steps = partition.close_steps(log_time_ms)
         for step in steps:
             started = time.perf_counter()
             await self._publisher.publish(number, step)
@@ -176,7 +184,7 @@ class SamplesAgent:
         if steps:
             self._tell_failures(partition)
         if message.value:
-            await self._observe(partition, message)
+            self._blocks[number].put(message, partition.log_time_ms)
         if steps:
             await self._snapshot_if_due(partition, steps[-1].frame.at)
 
@@ -189,12 +197,15 @@ class SamplesAgent:
         self._failures[partition.number] = failures
         self._metrics.failing_indicators.set(sum(map(len, self._failures.values())))
 
-    async def _observe(self, partition: Partition, message: _Message) -> None:
-        try:
-            observed = partition.observe((message.key or b"").decode(), message.value or b"")
-        except (WireError, UnicodeDecodeError) as error:
-            await self._set_aside(message, str(error))
-            return
+    async def _observe(self, partition: Partition) -> None:
+        """Take the records that wait into the windows."""
+        for message, observed in self._blocks[partition.number].take_into(partition):
+            if isinstance(observed, Observed):
+                self._count(observed)
+            else:
+                await self._set_aside(message, str(observed))
+
+    def _count(self, observed: Observed) -> None:
         self._dead_letters_in_a_row = 0
         self._metrics.samples.inc(observed.samples)
         for reason, count in observed.dropped.items():
@@ -202,8 +213,6 @@ class SamplesAgent:
         for reason, count in observed.late.items():
             self._metrics.late.labels(reason).inc(count)
         self._metrics.lateness.add(observed.lateness)
-        self._metrics.series.set(sum(held.series for held in self._partitions.values()))
-        self._metrics.window_bytes.set(sum(held.window_bytes for held in self._partitions.values()))
 
     async def _set_aside(self, message: _Message, reason: str) -> None:
         self._dead_letters_in_a_row += 1
@@ -256,13 +265,15 @@ class SamplesAgent:
         return self._publisher.problem
 
     async def keep_ticking(self) -> None:
-        """Tick silent partitions so that missing data is noticed, and end the process when the agent failed.
+        """Tick silent partitions so that missing data is noticed, show how full we are, end when the agent failed.
 
         Raises:
             RuntimeError: the agent failed.
         """
         while self._failure is None:
             await asyncio.sleep(1)
+            self._metrics.series.set(sum(held.series for held in self._partitions.values()))
+            self._metrics.window_bytes.set(sum(held.window_bytes for held in self._partitions.values()))
             now = time.monotonic()
             for number, partition in list(self._partitions.items()):
                 silent = now - self._last_record_at.get(number, now) > SILENT_SECONDS
@@ -287,13 +298,14 @@ def create_app(settings: Settings, agent: SamplesAgent) -> faust.App:
         broker_max_poll_interval=600.0,
         consumer_group_instance_id=settings.worker.instance_id or None,
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=8 << 20,
+        consumer_max_fetch_size=2 << 20,
+        broker_max_poll_records=_BUFFERED_RECORDS,
         topic_allow_declare=False,
         topic_disable_leader=True,
         topic_partitions=agent.partition_count,
         stream_wait_empty=False,
         stream_processing_timeout=_NEVER_SECONDS,
-        stream_buffer_maxsize=64,  # records can be large: bounds what waits in memory
+        stream_buffer_maxsize=_BUFFERED_RECORDS,
         table_standby_replicas=1,  # with 0, Faust assigns round robin and every rebalance moves everything
         key_serializer="raw",
         value_serializer="raw",

@@ -105,13 +105,24 @@ class Partition:
         self.log_time_ms = max(self.log_time_ms, log_time_ms)
         return [ClosedStep(frame, self._judge.observe(frame)) for frame in self._meter.advance(log_time_ms)]
 
-    def observe(self, service: str, write_request: bytes) -> Observed:
+    def is_step_due(self, log_time_ms: int) -> bool:
+        """Whether `close_steps` may have something to do."""
+        return self._meter.is_step_due(log_time_ms)
+
+    def observe(self, service: str, write_request: bytes, log_time_ms: int | None = None) -> Observed:
         """Take a record's samples into the windows.
+
+        Args:
+            log_time_ms: when it came; None = just now.
 
         Raises:
             WireError: not a WriteRequest; nothing of it is kept.
         """
-        return self._meter.observe(service, write_request, self.log_time_ms)
+        return self._meter.observe(service, write_request, self.log_time_ms if log_time_ms is None else log_time_ms)
+
+    def observe_joined(self, write_requests: bytes, log_time_ms: int) -> Observed | None:
+        """As `Meter.observe_joined`."""
+        return self._meter.observe_joined(write_requests, log_time_ms)
 
     def snapshot(self) -> bytes:
         """The Judge's state after the last closed step."""

@@ -20,8 +20,13 @@ from streams.meter import MAX_AHEAD_MS
 
 log = structlog.get_logger()
 
-# Prometheus looks back five minutes for the latest sample of an instant selector.
-LOOKBACK_MS = 300_000
+
+def rewind_to(last_step_ms: int, longest_window_ms: int) -> int:
+    """From when the log must be read again, so that all windows after a step hold what they held.
+
+    A sample may be stamped ahead of the log, by no more than MAX_AHEAD_MS: none that a window needs came earlier.
+    """
+    return last_step_ms - longest_window_ms - MAX_AHEAD_MS
 
 
 async def _offset_at(consumer: AIOKafkaConsumer, partition: TopicPartition, time_ms: int) -> int:
@@ -58,9 +63,7 @@ async def recover(settings: Settings, partition: Partition, table: MutableMappin
         if last_step_ms is None:
             partition.cursor = int((await consumer.beginning_offsets([samples]))[samples])
         else:
-            # A sample may be stamped ahead of the log, never behind the window that needs it by more than that.
-            window_ms = partition.longest_window_ms + LOOKBACK_MS + MAX_AHEAD_MS
-            partition.cursor = await _offset_at(consumer, samples, last_step_ms - window_ms)
+            partition.cursor = await _offset_at(consumer, samples, rewind_to(last_step_ms, partition.longest_window_ms))
     finally:
         await consumer.stop()
     log.info(

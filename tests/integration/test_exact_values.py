@@ -1,4 +1,7 @@
-"""The Meter's values are Prometheus' own: the same hour of samples written to both, every step compared."""
+"""The Meter's values are Prometheus' own: the same hour of samples written to both, every step compared.
+
+Half-way the Meter is thrown away and rebuilt from the log, as after the death of a worker.
+"""
 
 import json
 import math
@@ -12,6 +15,7 @@ from time import time
 
 import pytest
 
+from agents.worker.recovery import rewind_to
 from budgets.spec.load import load_budgets
 from budgets.spec.resolve import queries_of
 from streams.frame import IndicatorFrame, point_id
@@ -134,11 +138,31 @@ def compare(
     return differences
 
 
-def measure(queries: list[Query], records: list[tuple[int, bytes]]) -> list[IndicatorFrame]:
+def create_meter(queries: list[Query]) -> Meter:
     meter = Meter(STEP_MS, DELAY_MS)
     meter.define("all", queries, 0)
-    frames = []
+    return meter
+
+
+def rebuilt(queries: list[Query], records: list[tuple[int, bytes]], last_step_ms: int) -> Meter:
+    """A Meter as a worker rebuilds it that died after this step: from the log, no further back than it has to."""
+    meter = create_meter(queries)
+    meter.resume_after(last_step_ms)
+    begin_ms = rewind_to(last_step_ms, meter.longest_window_ms)
     for log_time_ms, write_request in records:
+        if log_time_ms >= begin_ms:
+            assert not meter.advance(log_time_ms), "a step comes twice"
+            meter.observe("all", write_request, log_time_ms)
+    return meter
+
+
+def measure(queries: list[Query], records: list[tuple[int, bytes]]) -> list[IndicatorFrame]:
+    """The frames of all records, of a worker that dies half-way and comes back."""
+    meter = create_meter(queries)
+    frames: list[IndicatorFrame] = []
+    for place, (log_time_ms, write_request) in enumerate(records):
+        if place == len(records) // 2:
+            meter = rebuilt(queries, records[:place], frames[-1].at)
         frames += meter.advance(log_time_ms)
         meter.observe("all", write_request, log_time_ms)
     assert not meter.failures

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from streams.frame import IndicatorFrame, encode_frame
 from streams.meter import MAX_AHEAD_MS, Meter
-from streams.promql.expression import LOOKBACK_MS
 from streams.query import Query
 from streams.series import columns, store, window
 from streams.wire.encode import encode_write_request
@@ -64,7 +63,7 @@ def test_a_restart_at_any_step_changes_nothing(seed: int, position: float) -> No
     last = frames[int(position * (len(frames) - 1))]
     meter = create_meter()
     meter.resume_after(last.at)
-    begin_ms = last.at - meter.longest_window_ms - LOOKBACK_MS - MAX_AHEAD_MS
+    begin_ms = last.at - meter.longest_window_ms - MAX_AHEAD_MS
     resumed = play(meter, [write for write in writes if write.log_time_ms >= begin_ms])
     assert_same(resumed, [frame for frame in frames if frame.at > last.at])
 

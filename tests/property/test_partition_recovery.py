@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.worker.partition import BudgetVersion, ClosedStep, Partition
-from agents.worker.recovery import LOOKBACK_MS
+from agents.worker.recovery import rewind_to
 from budgets.event import AlertEvent
 from budgets.judge import Judge
 from budgets.spec.load import load_budgets
 from streams.frame import IndicatorFrame, encode_frame
-from streams.meter import MAX_AHEAD_MS, Meter
+from streams.meter import Meter
 from streams.wire.encode import encode_write_request
 
 STEP_MS = 5_000
@@ -86,7 +86,7 @@ def recovered(snapshot: tuple[int, bytes] | None, frames: list[IndicatorFrame]) 
         partition.restore(snapshot[1])
     last_ms = partition.catch_up([f for f in frames if step_ms is None or f.at > step_ms], step_ms)
     if last_ms is not None:
-        from_ms = last_ms - partition.longest_window_ms - LOOKBACK_MS - MAX_AHEAD_MS
+        from_ms = rewind_to(last_ms, partition.longest_window_ms)
         partition.cursor = next((n for n, record in enumerate(LOG) if record.time_ms >= from_ms), 0)
     return partition
 
