@@ -1,7 +1,8 @@
 """Ingest's sorting and the worker's Meters in one process: what each part costs, and nothing else's noise.
 
 Without Kafka, HTTP and Judge. Requests go through the real Sorter and through the real lanes, a partition each, so
-records are as large as they are in production; what a lane would send goes to that partition's Meter.
+records are as large as they are in production; what a lane would send goes to that partition's Meter, joined as the
+worker joins records.
 """
 
 import asyncio
@@ -18,9 +19,10 @@ from agents.ingest.routes import Routes
 from agents.ingest.sorting import Sorter
 from agents.kafka.partitions import partition_of
 from agents.settings import IngestSettings, Settings
+from agents.worker.block import Block
 from budgets.spec.model import ServiceBudget
 from budgets.spec.resolve import queries_of
-from streams.meter import Meter
+from streams.meter import Meter, Observed
 from streams.wire.limits import DEFAULT_LIMITS
 from streams.wire.symbols import SeriesMemory
 
@@ -49,6 +51,14 @@ class Cost:
         )
 
 
+@dataclass(slots=True)
+class Message:
+    """A record as the worker reads it."""
+
+    key: bytes | None
+    value: bytes | None
+
+
 class Pipeline:
     """From bodies of requests to frames of indicators.
 
@@ -64,6 +74,7 @@ class Pipeline:
         self._lanes = [Lane(number) for number in range(partitions)]
         self._numbers: dict[bytes, int] = {}
         self._records: list[tuple[int, Record]] = []
+        self._blocks = [Block[Message]() for _ in range(partitions)]
         self._aged_ms: int | None = None
         routes = Routes()
         for budget in budgets:
@@ -96,8 +107,12 @@ class Pipeline:
             task.cancel()
         await asyncio.gather(*writing, return_exceptions=True)
         sorted_at = time.process_time()
-        for number, (service, value) in self._records:
-            self.meters[number].observe(service.decode(), value, log_time_ms)
+        for number, record in self._records:
+            if self._blocks[number].is_due(log_time_ms):
+                self._observe(number)
+            self._blocks[number].put(Message(*record), log_time_ms)
+        for number in range(len(self.meters)):
+            self._observe(number)
         observed_at = time.process_time()
         for meter in self.meters:
             self.points += sum(len(frame.points.id) for frame in meter.advance(log_time_ms))
@@ -124,6 +139,11 @@ class Pipeline:
         for service, value in result.parts:
             self._lanes[self._numbers[service]].put(Part(service, value, ticket))
         return ticket
+
+    def _observe(self, number: int) -> None:
+        for _, observed in self._blocks[number].take_into(self.meters[number]):
+            assert isinstance(observed, Observed)
+            assert not observed.dropped
 
     async def _send(self, partition: int, records: list[Record]) -> None:
         self._records += [(partition, record) for record in records]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # Each has a `main()` that prints rows. The quick ones first.
-BENCHMARKS = ("measure", "rules", "ingest", "judge", "latency", "scale", "churn")
+BENCHMARKS = ("measure", "rules", "ingest", "judge", "latency", "scale", "churn", "against_peers")
 
 
 def machine() -> str:
