@@ -98,6 +98,11 @@ class IngestMetrics:
         self.needed_series = Gauge(
             "driftline_ingest_needed_series", "Known series that a budget needs.", registry=registry
         )
+        self.remembered_bytes = Gauge(
+            "driftline_ingest_remembered_bytes",
+            "What earlier requests take, by which series are recognised when they come again.",
+            registry=registry,
+        )
         self.delay_seconds = Histogram(
             "driftline_ingest_delay_seconds",
             "From a request's newest sample time, by the sender's clock, to Kafka's acknowledgement.",

@@ -84,6 +84,7 @@ class IngestSettings(_Section):
 
     max_series: series that budgets need, written within the last twenty minutes; new ones beyond are refused.
     max_cached_blobs: series whose labels need not be read again, needed or not; half of it is always held.
+    max_remembered_bytes: requests as they came, to recognise series by those before them; about 300 a series.
     """
 
     listen: Listen = "127.0.0.1:9797"
@@ -96,6 +97,7 @@ class IngestSettings(_Section):
     max_labels_per_series: int = 64
     max_label_bytes: int = 16 * 1024
     max_cached_blobs: int = 2_000_000
+    max_remembered_bytes: int = Field(default=512 * 1024 * 1024, ge=0)
     max_pending_bytes: int = 64 * 1024 * 1024
     ha: HaSettings = HaSettings()
 

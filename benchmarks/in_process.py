@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.ingest.elections import Elections
+from agents.ingest.known_requests import KnownRequests
 from agents.ingest.known_series import KnownSeries
 from agents.ingest.lane import Lane, Part, Record, Ticket
 from agents.ingest.main import BYTES_PER_BLOB, IDLE_SECONDS
@@ -84,7 +85,10 @@ class Pipeline:
         memory = SeriesMemory(own.max_cached_blobs * BYTES_PER_BLOB)
         ha_labels = HaLabels(own.ha.cluster_label, own.ha.replica_label)
         elections = Elections(own.ha.failover_timeout, lambda: 0)
-        self._sorter = Sorter(routes, self.known, memory, DEFAULT_LIMITS, own.max_series, ha_labels, elections)
+        requests = KnownRequests(self.known, own.max_remembered_bytes)
+        self._sorter = Sorter(
+            routes, self.known, requests, memory, DEFAULT_LIMITS, own.max_series, ha_labels, elections
+        )
 
     @property
     def series_count(self) -> int:

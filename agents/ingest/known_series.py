@@ -16,6 +16,7 @@ class KnownSeries:
     """A bounded mapping.
 
     most: blobs in both generations. most_bytes: their bytes. needed: series in it that a budget needs.
+    generation: changes whenever series may have been forgotten.
     """
 
     def __init__(self, most: int, most_bytes: int) -> None:
@@ -26,6 +27,7 @@ class KnownSeries:
         self._young_bytes = 0
         self._young_needed = 0
         self._old_needed = 0
+        self.generation = 0
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
@@ -67,9 +69,11 @@ class KnownSeries:
         """Forget what was not asked for since the last call."""
         self._old, self._old_needed = self._young, self._young_needed
         self._young, self._young_needed, self._young_bytes = {}, 0, 0
+        self.generation += 1
 
     def forget(self, metrics: Iterable[str | None]) -> None:
         """Forget the series of some metrics, whose routes changed; None among them = all series."""
+        self.generation += 1
         changed = set(metrics)
         names = {metric for metric in changed if metric is not None}
         needles = [name.encode() for name in names]

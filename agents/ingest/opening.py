@@ -1,4 +1,4 @@
-"""A request's body as 1.0 frames, whichever version it has: what tells the two apart ends here."""
+"""A request's content as 1.0 frames, whichever version it has: what tells the two apart ends here."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -6,7 +6,7 @@ from enum import Enum
 from agents.ingest.records import FRAME_HEAD_BYTES
 from streams.wire.errors import WireError
 from streams.wire.limits import WireLimits
-from streams.wire.request import decompress, split_request
+from streams.wire.request import split_request
 from streams.wire.request_2 import Translator
 from streams.wire.samples import Tails, read_tails
 from streams.wire.symbols import SeriesMemory
@@ -47,13 +47,12 @@ class Opener:
         self._limits = limits
         self._translator = Translator(memory, limits)
 
-    def open(self, body: bytes, message: Message) -> Opened:
-        """The frames of a compressed request.
+    def open(self, data: bytearray, message: Message) -> Opened:
+        """The frames of a request.
 
         Raises:
             MalformedError, TooLargeError: nothing of it can be used.
         """
-        data = decompress(body, self._limits)
         if message is Message.VERSION_2:
             two = self._translator.translate(data)
             # A sample takes no more than in 2.0, with a tag and a length for each frame.

@@ -7,18 +7,22 @@ the series at fault are left out.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 
 from agents.ingest.elections import Elections, Replica, Standing
+from agents.ingest.known_requests import KnownRequests
 from agents.ingest.known_series import KnownSeries
 from agents.ingest.opening import Message, Opened, Opener
 from agents.ingest.pairs import HaLabels, ReplicaRoute
-from agents.ingest.records import join_to_records
+from agents.ingest.records import cut_by_number, join_to_records
 from agents.ingest.routes import Route, Routes
 from streams.wire.errors import WireError
 from streams.wire.frame import Frame, with_labels, without_exemplars
 from streams.wire.limits import WireLimits
+from streams.wire.repeats import Repeated
+from streams.wire.request import decompress
 from streams.wire.samples import FrameReader
 from streams.wire.symbols import SeriesMemory
 
@@ -75,6 +79,7 @@ class Sorter:
         self,
         routes: Routes,
         known: KnownSeries,
+        known_requests: KnownRequests,
         memory: SeriesMemory,
         limits: WireLimits,
         max_series: int,
@@ -83,6 +88,7 @@ class Sorter:
     ) -> None:
         self._routes = routes
         self._known = known
+        self._known_requests = known_requests
         self._opener = Opener(limits, memory)
         self._limits = limits
         self._max_series = max_series
@@ -101,18 +107,43 @@ class Sorter:
         """
         if changed := self._routes.take_changes():
             self._known.forget(changed)
-        request = self._opener.open(body, message)
+        data = decompress(body, self._limits)
+        if message is Message.VERSION_1:
+            repeated = self._known_requests.recognise(data, self._limits.max_series)
+            if repeated is not None:
+                return self._take_repeated(data, repeated)
+        request = self._opener.open(data, message)
         found = self._known.find(request.tails.blobs)
         result = Sorted(metadata=request.metadata, series=len(found))
         if found and all(found):
             result.newest_ms = int(request.tails.timestamps_ms.max())
+            self._remember(data, request, found)
             self._take(request, found, {}, result, settled=settled)
         elif found:
             odd = self._read_odd(request, found)
             result.newest_ms = _newest(request, odd)
             self._take_odd(odd, found, result)
+            if all(_is_plain(frame, request.tails.blobs[index]) for index, frame in odd.items()):
+                self._remember(data, request, found)
             self._take(request, found, odd, result, settled=settled)
         result.faults = [fault for _, fault in sorted(request.faults.items())]
+        return result
+
+    def _remember(self, data: bytearray, request: Opened, found: list[Route | None]) -> None:
+        """Keep a request of series with one plain sample each, if all are taken and nothing stands beside them."""
+        if request.whole is not None and all(found):
+            self._known_requests.remember(data, request.frames, request.tails.blobs, cast("list[Route]", found))
+
+    def _take_repeated(self, data: bytearray, request: Repeated) -> Sorted:
+        """Cut a request of known series along its services."""
+        series = len(request.numbers)
+        passed_over = 0
+        result = Sorted(newest_ms=request.newest_ms, series=series, written=Written(samples=series))
+        for number, content, count in cut_by_number(data, request.starts, request.numbers):
+            services = self._known_requests.services[number]
+            result.parts += [(service, content) for service in services]
+            passed_over += 0 if services else count
+        result.samples, result.unneeded = series - passed_over, passed_over
         return result
 
     def _read_odd(self, request: Opened, found: list[Route | None]) -> dict[int, Frame]:
@@ -239,6 +270,11 @@ class Sorter:
 
 # Where samples of replicas go that are not elected: nowhere.
 _STANDBY = Route("", ())
+
+
+def _is_plain(frame: Frame, blob: bytes) -> bool:
+    """Whether it is that label section and one sample: its tail."""
+    return frame.blob == blob and len(frame.values) == frame.fields == 1
 
 
 def _count(frame: Frame) -> int:

@@ -38,7 +38,7 @@ _TAIL = np.dtype(
 )
 _HEAD_MASK, _HEAD = np.uint32(0x00FF_FFFF), np.uint32(0x0009_1012)
 _SHORT_HEAD = np.uint16(0x0712)
-TIME_MASK, _TIME = np.uint64(0x8080_8080_8080_FF00), np.uint64(0x0080_8080_8080_1000)
+TIME_MASK, TIME = np.uint64(0x8080_8080_8080_FF00), np.uint64(0x0080_8080_8080_1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def read_tails(frames: Sequence[bytes]) -> Tails:
     windows = np.ndarray((len(buffer) - LONG + 1,), f"V{LONG}", buffer, strides=(1,))
     tails = windows[starts].view(_TAIL)
     word = tails["word"]
-    timed = (word & TIME_MASK) == _TIME
+    timed = (word & TIME_MASK) == TIME
     long = timed & ((tails["head"] & _HEAD_MASK) == _HEAD) & (sizes > LONG)
     values = tails["value"].copy()
     if long.all():

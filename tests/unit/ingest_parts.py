@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from agents.ingest.elections import Elections, Replica
+from agents.ingest.known_requests import KnownRequests
 from agents.ingest.known_series import KnownSeries
 from agents.ingest.pairs import HaLabels
 from agents.ingest.routes import Routes
@@ -68,10 +69,14 @@ def create_sorter(
     limits: WireLimits | None = None,
     max_series: int = 1000,
     elections: Elections | None = None,
+    known: KnownSeries | None = None,
+    most_bytes: int = 1 << 20,
 ) -> Sorter:
+    known = known or KnownSeries(1000, 1 << 20)
     return Sorter(
         routes,
-        KnownSeries(1000, 1 << 20),
+        known,
+        KnownRequests(known, most_bytes),
         SeriesMemory(1 << 20),
         limits or WireLimits(),
         max_series,
