@@ -14,8 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# Some ten minutes each: they live through whole windows.
+LONG = ("scale", "churn", "against_peers", "recovery", "million")
 # Each has a `main()` that prints rows. The quick ones first.
-BENCHMARKS = ("measure", "rules", "ingest", "judge", "latency", "scale", "churn", "against_peers")
+BENCHMARKS = ("measure", "rules", "ingest", "judge", "latency", *LONG)
 
 
 def machine() -> str:

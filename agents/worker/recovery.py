@@ -4,7 +4,8 @@ Snapshot (Faust table) -> frames after it (indicators topic) -> position in the 
 windows of the next step fill up.
 """
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import AsyncIterator, Mapping, MutableMapping
+from contextlib import asynccontextmanager
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -40,12 +41,31 @@ async def _offset_at(consumer: AIOKafkaConsumer, partition: TopicPartition, time
 async def _frames_after(
     consumer: AIOKafkaConsumer, partition: TopicPartition, step_ms: int | None
 ) -> list[IndicatorFrame]:
-    start = None if step_ms is None else await _offset_at(consumer, partition, step_ms)
+    start = await _offset_at(consumer, partition, step_ms or 0)
+    if start >= (await consumer.end_offsets([partition]))[partition]:
+        return []  # once it were assigned, the connection would wait for more before it answers anything else
     frames = [decode_frame(record.value) async for record in read_to_end(consumer, partition, start)]
     return [frame for frame in frames if step_ms is None or frame.at > step_ms]
 
 
-async def recover(settings: Settings, partition: Partition, table: MutableMapping[bytes, bytes]) -> None:
+@asynccontextmanager
+async def open_log(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    """A reader of the log for `recover`; to open one takes about as long as to recover a partition.
+
+    Raises:
+        KafkaError: the log cannot be read now.
+    """
+    consumer = create_consumer(settings.kafka, "driftline-worker-recovery")
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def recover(
+    settings: Settings, consumer: AIOKafkaConsumer, partition: Partition, table: MutableMapping[bytes, bytes]
+) -> None:
     """Restore the Judge and set `partition.cursor` to where its samples must be read again from.
 
     Raises:
@@ -54,18 +74,13 @@ async def recover(settings: Settings, partition: Partition, table: MutableMappin
     number = partition.number
     samples = TopicPartition(settings.topic(SAMPLES.name), number)
     snapshot_step_ms = _restore(partition, read_snapshot(table, number))
-    consumer = create_consumer(settings.kafka, f"driftline-worker-recovery-{number}")
-    await consumer.start()
-    try:
-        indicators = TopicPartition(settings.topic(INDICATORS.name), number)
-        frames = await _frames_after(consumer, indicators, snapshot_step_ms)
-        last_step_ms = partition.catch_up(frames, snapshot_step_ms)
-        if last_step_ms is None:
-            partition.cursor = int((await consumer.beginning_offsets([samples]))[samples])
-        else:
-            partition.cursor = await _offset_at(consumer, samples, rewind_to(last_step_ms, partition.longest_window_ms))
-    finally:
-        await consumer.stop()
+    indicators = TopicPartition(settings.topic(INDICATORS.name), number)
+    frames = await _frames_after(consumer, indicators, snapshot_step_ms)
+    last_step_ms = partition.catch_up(frames, snapshot_step_ms)
+    if last_step_ms is None:
+        partition.cursor = int((await consumer.beginning_offsets([samples]))[samples])
+    else:
+        partition.cursor = await _offset_at(consumer, samples, rewind_to(last_step_ms, partition.longest_window_ms))
     log.info(
         "partition recovered",
         partition=number,

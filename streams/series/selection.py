@@ -13,11 +13,13 @@ from streams.series.matchers import Matcher, matches_all, metric_name_of
 class Members:
     """The rows of one selector's series, ascending; grows at its end until `generation` changes.
 
+    metric: the name that all its series have, None = they may have any.
     generation: counts renumberings. kept: which of the members of the generation before are still there.
     """
 
     def __init__(self, matchers: tuple[Matcher, ...], index: SeriesIndex) -> None:
         self.matchers = matchers
+        self.metric = metric_name_of(matchers)
         self.generation = 0
         self.kept: Mask = np.zeros(0, np.bool_)
         self.size = 0
@@ -51,14 +53,14 @@ class Members:
 class Selection:
     """All selectors in use, by their matchers. Offsets and ranges do not matter here.
 
-    Each waits at one label that its series must have, and there at its metric name, so that a new series meets the
-    selectors of its own service and metric and not those of all.
+    Each waits at one label that its series must have, so that a new series meets the selectors of its own service and
+    not those of all.
     """
 
     def __init__(self, index: SeriesIndex) -> None:
         self._index = index
         self._members: dict[tuple[Matcher, ...], Members] = {}
-        self._waiting: dict[tuple[str, str] | None, dict[str | None, list[Members]]] = {}
+        self._waiting: dict[tuple[str, str] | None, list[Members]] = {}
 
     def members_of(self, matchers: tuple[Matcher, ...]) -> Members:
         """The members of a selector; the series that are there are matched when it is new."""
@@ -75,13 +77,10 @@ class Selection:
 
     def take(self, row: int, labels: Mapping[str, str]) -> None:
         """Match a new series."""
-        metric = labels.get(METRIC_NAME, "")
+        name = labels.get(METRIC_NAME, "")
         for label in (*labels.items(), None):
-            waiting = self._waiting.get(label)
-            if waiting is None:
-                continue
-            for members in (*waiting.get(metric, ()), *waiting.get(None, ())):
-                if matches_all(members.matchers, labels):
+            for members in self._waiting.get(label, ()):
+                if members.metric in (None, name) and matches_all(members.matchers, labels):
                     members.add(row)
 
     def retain(self, used: Iterable[tuple[Matcher, ...]]) -> None:
@@ -98,8 +97,7 @@ class Selection:
             members.compact(renumbered)
 
     def _await(self, members: Members) -> None:
-        waiting = self._waiting.setdefault(required_label(members.matchers), {})
-        waiting.setdefault(metric_name_of(members.matchers), []).append(members)
+        self._waiting.setdefault(required_label(members.matchers), []).append(members)
 
 
 def required_label(matchers: Iterable[Matcher]) -> tuple[str, str] | None:
