@@ -18,14 +18,14 @@ from pathlib import Path
 _PROGRAMS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "Java": (("java",), ""),
     "Prometheus": (("prometheus",), ""),
-    "VictoriaMetrics": (("victoria-metrics",), ""),
-    "vmalert": (("vmalert",), ""),
     "promtool": (("promtool",), ""),
     "k6": (("k6",), ""),
     "Helm": (("helm",), ""),
     "kubeconform": (("kubeconform",), ""),
     "compose-spec": (("compose-spec",), ""),
     "Chromium": (("chromium", "chromium-browser", "google-chrome"), ""),
+    "VictoriaMetrics": (("victoria-metrics",), ""),
+    "vmalert": (("vmalert",), ""),
     "PostgreSQL": (("postgres",), "/usr/lib/postgresql/*/bin/postgres"),
 }
 _PR_SET_PDEATHSIG = 1
