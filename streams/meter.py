@@ -36,7 +36,7 @@ class Observed:
     samples: how many are in the windows now. dropped: how many are not, by reason: `duplicate` (the time is there
     already), `out_of_order` (too far behind the newest of its series), `too_old` (no window needs it any more), `ahead`
     (stamped too far in the future), `series_limit`, `service_series_limit` and `bytes_limit` (a new series beyond a
-    ceiling), `histogram` and `exemplar` (not kept).
+    ceiling), `exemplar` (not kept).
     late: of those in the windows, `after_step` (a step that they belong to was closed before: they count in later ones
     only) and `out_of_order` (behind the newest of their series). lateness: log time less their own.
     """
@@ -180,6 +180,7 @@ class Meter:
                     next_ms += self._step_ms
                 else:
                     next_ms = self._skip(next_ms, last_ms)
+                self._store.columns.sweep()
                 if by_ms := self._store.rebase_before(next_ms):
                     self._lanes.rebase(by_ms)
         if next_ms != self._next_ms:

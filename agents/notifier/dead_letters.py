@@ -3,18 +3,14 @@
 import asyncio
 from collections.abc import Callable
 
-import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from agents.kafka.clients import close_producer
 from agents.kafka.codecs import dead_letter_headers
 from agents.kafka.topics import ALERTS, DEAD_LETTER
 from agents.settings import Settings
 from agents.storage.outbox import Delivery
-
-log = structlog.get_logger()
-
-STOP_SECONDS = 2.0
 
 
 class DeadLetters:
@@ -57,7 +53,7 @@ class DeadLetters:
                     try:
                         await producer.start()
                     except BaseException:
-                        await producer.stop()
+                        await close_producer(producer)
                         raise
                     self._producer = producer
                 await self._producer.send_and_wait(self._topic, value, key=key, headers=headers)
@@ -68,10 +64,7 @@ class DeadLetters:
     async def _disconnect(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            try:
-                await asyncio.wait_for(producer.stop(), STOP_SECONDS)
-            except (KafkaError, TimeoutError) as error:
-                log.warning("the dead-letter producer did not stop", error=repr(error))
+            await close_producer(producer)
 
     async def stop(self) -> None:
         """Disconnect."""

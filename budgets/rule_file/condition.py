@@ -114,7 +114,7 @@ def _constant(expression: Expression) -> float | None:
     if not all(isinstance(node, Number | Negation | Binary) for node in walk(expression)):
         return None
     (element,) = evaluate(expression, (), 0)
-    return element.value
+    return element.value if isinstance(element.value, float) else None
 
 
 def _strict(operator: str, bound: float) -> float:

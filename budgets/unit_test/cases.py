@@ -9,7 +9,8 @@ from budgets.spec.errors import Mistakes
 from budgets.spec.model import Severity
 from budgets.unit_test.fields import Fields
 from budgets.unit_test.model import AlertCase, ExpectedAlert, ExpectedSample, ExpressionCase, IndicatorCase
-from streams.promql.histogram_notation import NativeHistogram, parse_histogram
+from streams.native.histogram import NativeHistogram
+from streams.promql.histogram_notation import parse_histogram
 from streams.promql.parse import PromqlError, PromqlSyntaxError, parse_expression
 from streams.promql.series_notation import NotationError, parse_metric
 from streams.series.labels import Labels
@@ -54,18 +55,19 @@ class CaseReader:
     def _sample(self, fields: Fields) -> ExpectedSample | None:
         fields.check_keys(("labels", "value", "histogram"))
         labels = self._metric(fields, "labels")
-        histogram = fields.text("histogram")
-        value: float | NativeHistogram | None
-        if histogram:
-            try:
-                value = parse_histogram(histogram)
-            except ValueError as error:
-                fields.note("histogram", str(error))
-                return None
-        else:
-            # promtool takes a missing value for 0.
-            value = self._number(fields, "value") if fields.get("value") else 0.0
+        value = self._value(fields)
         return None if value is None or labels is None else ExpectedSample(labels, value)
+
+    def _value(self, fields: Fields) -> float | NativeHistogram | None:
+        histogram = fields.text("histogram")
+        if not histogram:
+            # promtool takes a missing value for 0.
+            return self._number(fields, "value") if fields.get("value") else 0.0
+        try:
+            return parse_histogram(histogram).measured()
+        except ValueError as error:
+            fields.note("histogram", str(error))
+            return None
 
     def indicator(self, fields: Fields) -> IndicatorCase | None:
         """An item of `indicator_test`."""

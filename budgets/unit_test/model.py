@@ -8,7 +8,7 @@ from typing import Literal
 
 from budgets.event import AlertKind, Status
 from budgets.spec.model import Severity
-from streams.promql.histogram_notation import NativeHistogram
+from streams.native.histogram import NativeHistogram
 from streams.promql.series_notation import SeriesValue
 from streams.series.labels import Labels
 

@@ -5,6 +5,7 @@ Frames are what `driftline.indicators` would hold, alerts what `driftline.alerts
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import msgspec
 
@@ -14,8 +15,7 @@ from budgets.spec.model import ServiceBudget
 from budgets.spec.resolve import queries_of
 from streams.frame import IndicatorFrame
 from streams.meter import Meter
-from streams.promql.evaluate import Series
-from streams.wire.encode import encode_write_request
+from streams.promql.evaluate import Series, write_request_of
 
 # Tests begin at Unix time 0, which means "never" to a Judge. A whole week later it is the same hour of the same day.
 _JUDGE_AHEAD_MS = 7 * 86_400_000
@@ -47,7 +47,7 @@ def play(
     open_alerts: dict[str, AlertEvent] = {}
     for step in range(0, max(wanted) + 1, step_ms):
         if step in arriving:
-            meter.observe("", encode_write_request(arriving[step]), step)
+            meter.observe("", write_request_of(arriving[step]), step)
         for frame in meter.advance(step):
             for event in judge.observe(msgspec.structs.replace(frame, at=frame.at + _JUDGE_AHEAD_MS)):
                 open_alerts[event.fingerprint] = event
@@ -61,9 +61,6 @@ def _by_step(series: Iterable[Series], step_ms: int) -> dict[int, list[Series]]:
     """The samples that each step is the first to see."""
     arriving: dict[int, list[Series]] = {}
     for labels, samples in series:
-        parts: dict[int, list[tuple[int, float]]] = {}
-        for time_ms, value in samples:
-            parts.setdefault(-(-time_ms // step_ms) * step_ms, []).append((time_ms, value))
-        for step, part in parts.items():
-            arriving.setdefault(step, []).append((labels, part))
+        for step, part in groupby(samples, key=lambda sample: -(-sample[0] // step_ms) * step_ms):
+            arriving.setdefault(step, []).append((labels, list(part)))
     return arriving

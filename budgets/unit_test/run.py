@@ -84,7 +84,7 @@ class _GroupRun:
         self._step_ms = step_ms
         self._budgets = budgets
         self._specs = {spec.id: spec for budget in budgets for spec in budget.indicators}
-        self._obstacles = Obstacles(group, recorded)
+        self._obstacles = Obstacles(recorded)
         self._series = _samples(group)
         # promtool's rule: samples are there up to the last evaluation, not up to the time that is asked about.
         until = group.latest_eval_ms // step_ms * step_ms
@@ -114,11 +114,7 @@ class _GroupRun:
     def _expression(self, case: ExpressionCase) -> tuple[Row, ...]:
         expression = parse_expression(case.expr)
         self._obstacles.refuse(expression)
-        expected: dict[Labels, float] = {}
-        for sample in case.expected:
-            if not isinstance(sample.value, float):
-                raise PromqlError("native histograms as results are not supported")
-            expected[sample.labels] = sample.value
+        expected = {sample.labels: sample.value for sample in case.expected}
         elements = evaluate(expression, self._loaded, case.eval_time_ms)
         return rows_of(expected, {element.labels: element.value for element in elements})
 
@@ -141,7 +137,9 @@ class _GroupRun:
         published = self._moment(step).frame.points
         expression = parse_expression(spec.expr)
         raw = {drop_name(element.labels): element.value for element in evaluate(expression, self._series, step)}
-        values = {labels: value for labels, value in raw.items() if not math.isfinite(value)}
+        values = {
+            labels: value for labels, value in raw.items() if isinstance(value, float) and not math.isfinite(value)
+        }
         for point_id, value in zip(published.id, published.value, strict=True):
             query_id, labels = split_point_id(point_id)
             if query_id == spec.id and value is not None:
@@ -179,15 +177,11 @@ class _GroupRun:
 
 
 def _samples(group: Group) -> list[Series]:
-    """The samples of a group's series, without native histograms: whoever needs those is refused."""
+    """The samples of a group's series."""
     return [
         (
             dict(series.labels),
-            [
-                (index * group.interval_ms, value)
-                for index, value in enumerate(series.values)
-                if isinstance(value, float)
-            ],
+            [(index * group.interval_ms, value) for index, value in enumerate(series.values) if value is not None],
         )
         for series in group.series
     ]

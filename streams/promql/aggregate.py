@@ -103,9 +103,13 @@ def _group(_values: Floats, _groups: Indices, size: int) -> Floats:
 
 
 def _variance(values: Floats, groups: Indices, size: int) -> Floats:
-    """From exact sums of what is left after the mean; at least as good as Prometheus' running one."""
+    """From exact sums of what is left after the mean; at least as good as Prometheus' running one.
+
+    Counted from the lowest value, so that equal ones have none: the mean of three times 0.1 is not 0.1.
+    """
     count = _count(values, groups, size)
-    off = values - (sum_groups(values, groups, size) / count)[groups]
+    above = values - _min(values, groups, size)[groups]
+    off = above - (sum_groups(above, groups, size) / count)[groups]
     variance: Floats = sum_groups(off * off, groups, size) / count
     return variance
 

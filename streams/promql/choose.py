@@ -78,11 +78,13 @@ class Chooser:
 class ValueCounter:
     """`count_values`: how many elements of each group have which value, the value as one more label.
 
+    texts: values as they stand in the label.
     shows: whether the label is on the results; it is not where it is among those of `without`.
     """
 
-    def __init__(self, label: str, grouping: Grouping, *, shows: bool) -> None:
+    def __init__(self, label: str, grouping: Grouping, texts: Callable[[Floats], list[str]], *, shows: bool) -> None:
         self._label = label
+        self._texts = texts
         self._shows = shows
         self._grouping = grouping
         self._results = Numbered()
@@ -93,10 +95,10 @@ class ValueCounter:
         self._results.tidy(self._in_use)
         groups = self._grouping.of(vector.domain)[vector.present]
         counts: dict[int, int] = {}
-        for group, value in zip(groups.tolist(), vector.values[vector.present].tolist(), strict=True):
+        for group, text in zip(groups.tolist(), self._texts(vector.values[vector.present]), strict=True):
             labels = drop_labels(self._grouping.labels(group), frozenset({self._label}))
             if self._shows:
-                labels = tuple(sorted((*labels, (self._label, format_value(value)))))
+                labels = tuple(sorted((*labels, (self._label, text))))
             number = self._results.number(labels)
             counts[number] = counts.get(number, 0) + 1
         values, present = np.zeros(self._results.size), np.zeros(self._results.size, np.bool_)

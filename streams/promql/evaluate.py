@@ -9,20 +9,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streams.native.histogram import NativeHistogram, Sample, to_message
 from streams.promql.expression import LOOKBACK_MS, Expression, reach_of
 from streams.promql.lanes import Lanes
+from streams.promql.native import Natives
 from streams.promql.parse import PromqlError
 from streams.promql.plan import Plan
 from streams.promql.vector import Value, Vector
 from streams.series.intake import Came, Intake
 from streams.series.labels import Labels
 from streams.series.store import Ceilings, SeriesStore
+from streams.wire.encode import Sample as WrittenSample
 from streams.wire.encode import encode_write_request
 
 # Times are 32 bits of milliseconds before the moment.
 LONGEST_REACH_MS = 20 * 86_400_000
 
-Series = tuple[Mapping[str, str], Sequence[tuple[int, float]]]
+Series = tuple[Mapping[str, str], Sequence[Sample]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +36,14 @@ class Element:
     """
 
     labels: Labels
-    value: float
+    value: float | NativeHistogram
 
 
 def evaluate(expression: Expression, series: Iterable[Series], at_ms: int) -> tuple[Element, ...]:
     """The result of an expression at a moment, its elements in the order of their labels.
 
     Args:
-        series: each with its (timestamp_ms, value) pairs, oldest first. Samples after the moment do not matter.
+        series: each with its samples, oldest first. Samples after the moment do not matter.
 
     Raises:
         EvaluationError: it has none: vectors do not match as it says.
@@ -56,18 +59,36 @@ def evaluate(expression: Expression, series: Iterable[Series], at_ms: int) -> tu
     for labels, samples in series:
         needed = [(time_ms, value) for time_ms, value in samples if at_ms - store.keep_ms < time_ms <= at_ms]
         if needed:
-            intake.take("", encode_write_request([(labels, needed)]), came)
+            intake.take("", write_request_of([(labels, needed)]), came)
     with np.errstate(all="ignore"):
-        return elements_of(Plan(Lanes(store.columns, store.selection)).part(expression).at(at_ms))
+        plan = Plan(Lanes(store.columns, store.selection))
+        return elements_of(plan.part(expression).at(at_ms), plan.natives)
 
 
-def elements_of(value: Value) -> tuple[Element, ...]:
-    """The elements of a part's value, in the order of their labels."""
+def write_request_of(series: Iterable[Series]) -> bytes:
+    """Series as a sender writes them."""
+    return encode_write_request((labels, [_written(*sample) for sample in samples]) for labels, samples in series)
+
+
+def _written(timestamp_ms: int, value: float | NativeHistogram) -> WrittenSample:
+    if not isinstance(value, NativeHistogram):
+        return timestamp_ms, value
+    message = to_message(value)
+    message.timestamp = timestamp_ms
+    return message
+
+
+def elements_of(value: Value, natives: Natives) -> tuple[Element, ...]:
+    """The elements of a part's value, in the order of their labels.
+
+    Args:
+        natives: of the plan that the part is of.
+    """
     if not isinstance(value, Vector):
         return (Element((), value),)
     present = np.flatnonzero(value.present)
     elements = [
-        Element(value.domain.labels(element), number)
-        for element, number in zip(present.tolist(), value.values[present].tolist(), strict=True)
+        Element(value.domain.labels(element), found)
+        for element, found in zip(present.tolist(), natives.elements_of(value.values[present]), strict=True)
     ]
     return tuple(sorted(elements, key=lambda element: element.labels))

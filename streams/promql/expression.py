@@ -48,11 +48,13 @@ class Selector:
 
     matchers: all of them hold; the metric name is the one of `__name__`.
     range_ms: None = an instant selector. offset_ms: how far back from the step, never negative.
+    without_buckets: of native histograms only count and sum are wanted.
     """
 
     matchers: tuple[Matcher, ...]
     range_ms: int | None = None
     offset_ms: int = 0
+    without_buckets: bool = False
 
     @property
     def reach_ms(self) -> int:

@@ -10,6 +10,7 @@ from streams.promql import aggregate, arithmetic, choose, over_time, rate, sprea
 from streams.promql.column import RangeFunction
 from streams.promql.elementwise import ELEMENTWISE
 from streams.promql.expression import Expression, ValueType
+from streams.promql.native import MEASURES
 
 RANGE_FUNCTIONS: Final[dict[str, RangeFunction]] = {
     **rate.FUNCTIONS,
@@ -42,6 +43,7 @@ SIGNATURES: Final[dict[str, Signature]] = {
     **{name: Signature(function.takes, defaults=function.defaults) for name, function in ELEMENTWISE.items()},
     "absent": Signature(("vector",)),
     "absent_over_time": Signature(("range",)),
+    **dict.fromkeys(MEASURES, Signature(("vector",))),
     "histogram_fraction": Signature(("scalar", "scalar", "vector")),
     "histogram_quantile": Signature(("scalar", "vector")),
     "label_join": Signature(("vector", "text", "text", "text"), more=True),
@@ -62,14 +64,10 @@ AGGREGATIONS: Final[dict[str, ValueType | None]] = {
     "quantile": "scalar",
 }
 
-_NATIVE = "it reads native histograms, which are not measured yet"
 _EXPERIMENTAL = "it is an experiment of Prometheus' that may still change"
 _ORDER = "the elements of an indicator have no order"
 # What Prometheus has and Driftline does not take, with the reason.
 REFUSED_FUNCTIONS: Final[dict[str, str]] = {
-    **dict.fromkeys(
-        ("histogram_avg", "histogram_count", "histogram_stddev", "histogram_stdvar", "histogram_sum"), _NATIVE
-    ),
     **dict.fromkeys(
         (
             "first_over_time",

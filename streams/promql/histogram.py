@@ -1,4 +1,4 @@
-"""Quantiles and shares of classic histograms: `histogram_quantile histogram_fraction`.
+"""Quantiles and shares of classic histograms.
 
 The rules are Prometheus' (promql/quantile.go, `BucketQuantile`, `BucketFraction`): buckets sorted by bound and added up
 where bounds are equal, linear interpolation in the bucket; for quantiles decreases and differences below 1e-12 are
@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from streams.promql.vector import Domain, Follower, Grouping, Vector
 from streams.series.arrays import Floats, Indices, Mask
 from streams.series.labels import Labels, drop_labels
 
-_BUCKET_LABEL = frozenset({"le"})
+BUCKET_LABEL: Final = "le"
+_WITHOUT: Final = frozenset({BUCKET_LABEL})
 # Below it, the difference of two buckets is an artefact of rounding.
 _SMALL_DELTA = 1e-12
 _MIN_NORMAL = 2.2250738585072014e-308
@@ -156,7 +158,7 @@ def _almost_equal(first: float, second: float) -> bool:
 
 
 def _without_bound(labels: Labels) -> Labels:
-    return drop_labels(labels, _BUCKET_LABEL)
+    return drop_labels(labels, _WITHOUT)
 
 
 class Buckets(Follower):
@@ -191,7 +193,7 @@ class Buckets(Follower):
 
     def _extend(self, domain: Domain, start: int, end: int) -> None:
         for element in range(start, end):
-            text = dict(domain.labels(element)).get("le", "")
+            text = dict(domain.labels(element)).get(BUCKET_LABEL, "")
             self._texts.append(text)
             self._bounds.append(parse_bound(text))
         self._order = None

@@ -1,23 +1,31 @@
 """Native histograms as unit-test files of Prometheus write them: `{{schema:1 sum:3.5 count:4 buckets:[1 2 1]}}`.
 
-What is written, checked for its form, and nothing more: what the numbers mean is decided where histograms are measured.
+What is written is checked for its form only: whether the numbers contradict each other is the wire's to say, over which
+samples go in a test as well.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, get_args
+
+import numpy as np
+
+from streams.native.algebra import joined
+from streams.native.histogram import EMPTY, Buckets, Hint, NativeHistogram
 
 HistogramField: TypeAlias = int | float | str | tuple[float, ...]
 
 _FIELD = re.compile(r"\s*([a-z_]+):(\[[^\]]*\]|[^\s\[\]]+)")
-_HINTS = frozenset({"unknown", "reset", "not_reset", "gauge"})
+_HINTS: tuple[Hint, ...] = get_args(Hint)
 _FLOAT = re.compile(r"[-+]?((\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|inf|nan)", re.IGNORECASE)
 _CUSTOM_BUCKETS = -53
+# Far beyond what any number falls into, and few enough for 32 bits.
+_FARTHEST = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
-class NativeHistogram:
+class WrittenHistogram:
     """One histogram as it was written.
 
     schema: -4 to 8, or -53 for buckets with bounds of their own (`custom_values`).
@@ -34,16 +42,25 @@ class NativeHistogram:
     n_buckets: tuple[float, ...] = ()
     n_offset: int = 0
     custom_values: tuple[float, ...] = ()
-    counter_reset_hint: str = "unknown"
+    counter_reset_hint: Hint = "unknown"
+
+    def measured(self) -> NativeHistogram:
+        """The histogram that it means."""
+        return NativeHistogram(
+            schema=self.schema,
+            hint=self.counter_reset_hint,
+            zero_threshold=self.z_bucket_w,
+            zero_count=self.z_bucket,
+            count=self.count,
+            sum=self.sum,
+            positive=_side(self.buckets, self.offset),
+            negative=_side(self.n_buckets, self.n_offset),
+            bounds=self.custom_values,
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class HistogramSample:
-    """A value of a series: `start` plus `factor` times `by`."""
-
-    start: NativeHistogram
-    by: NativeHistogram | None = None
-    factor: int = 0
+def _side(counts: tuple[float, ...], offset: int) -> Buckets:
+    return Buckets(np.arange(offset, offset + len(counts), dtype=np.int32), np.array(counts)) if counts else EMPTY
 
 
 def _float(text: str) -> float:
@@ -52,10 +69,24 @@ def _float(text: str) -> float:
     return float(text)
 
 
+def _width(text: str) -> float:
+    width = _float(text)
+    if not width >= 0 or text[0] in "+-":
+        raise ValueError(f"expected a number from 0 on, got {text!r}")
+    return width
+
+
 def _int(text: str) -> int:
     if not re.fullmatch(r"-?\d+", text):
         raise ValueError(f"expected a whole number, got {text!r}")
     return int(text)
+
+
+def _offset(text: str) -> int:
+    offset = _int(text)
+    if abs(offset) > _FARTHEST:
+        raise ValueError(f"expected at most {_FARTHEST}, got {text}")
+    return offset
 
 
 def _floats(text: str) -> tuple[float, ...]:
@@ -64,10 +95,11 @@ def _floats(text: str) -> tuple[float, ...]:
     return tuple(_float(item) for item in text[1:-1].split())
 
 
-def _hint(text: str) -> str:
-    if text not in _HINTS:
-        raise ValueError(f"expected one of {', '.join(sorted(_HINTS))}, got {text!r}")
-    return text
+def _hint(text: str) -> Hint:
+    for hint in _HINTS:
+        if text == hint:
+            return hint
+    raise ValueError(f"expected one of {', '.join(sorted(_HINTS))}, got {text!r}")
 
 
 _READERS: dict[str, Callable[[str], HistogramField]] = {
@@ -75,17 +107,17 @@ _READERS: dict[str, Callable[[str], HistogramField]] = {
     "sum": _float,
     "count": _float,
     "z_bucket": _float,
-    "z_bucket_w": _float,
+    "z_bucket_w": _width,
     "buckets": _floats,
-    "offset": _int,
+    "offset": _offset,
     "n_buckets": _floats,
-    "n_offset": _int,
+    "n_offset": _offset,
     "custom_values": _floats,
     "counter_reset_hint": _hint,
 }
 
 
-def parse_histogram(text: str) -> NativeHistogram:
+def parse_histogram(text: str) -> WrittenHistogram:
     """The histogram between double braces.
 
     >>> parse_histogram("{{schema:1 sum:-0.3 count:3 buckets:[1 2] offset:-3}}").buckets
@@ -113,4 +145,32 @@ def parse_histogram(text: str) -> NativeHistogram:
     schema = fields.get("schema", 0)
     if schema != _CUSTOM_BUCKETS and schema not in range(-4, 9):
         raise ValueError(f"schema: expected -4 to 8, or {_CUSTOM_BUCKETS}, got {schema}")
-    return NativeHistogram(**fields)  # type: ignore[arg-type]  # each read by the reader of its name
+    written = WrittenHistogram(**fields)  # type: ignore[arg-type]  # each read by the reader of its name
+    _check_bounds(written)
+    return written
+
+
+def _check_bounds(written: WrittenHistogram) -> None:
+    if written.schema != _CUSTOM_BUCKETS or not written.buckets:
+        return
+    places = len(written.custom_values) + 1
+    if written.offset < 0 or written.offset + len(written.buckets) > places:
+        raise ValueError(f"buckets: {len(written.custom_values)} custom_values bound {places} of them")
+
+
+def repeat(start: NativeHistogram, by: NativeHistogram | None, sign: int, count: int) -> list[NativeHistogram]:
+    """A histogram and what it becomes when another one is added to it (sign 1) or taken from it (-1) again and again.
+
+    Raises:
+        ValueError: they cannot be added: their buckets do not fit.
+    """
+    if by is None:
+        return [start] * count
+    values = [start]
+    for _ in range(count - 1):
+        # Buckets that are finer than those that are added would have to be merged, and promtool refuses that.
+        result = None if values[-1].schema > by.schema else joined(values[-1], by, sign)
+        if result is None:
+            raise ValueError(f"histograms of schema {values[-1].schema} and {by.schema} cannot be added up here")
+        values.append(result)
+    return values

@@ -9,9 +9,15 @@ from streams.promql.plan import Part
 from streams.promql.vector import Domain, EvaluationError, Follower, Value, Vector
 from streams.query import Query
 from streams.series.arrays import Indices, Mask
+from streams.series.histograms import is_boxed
 from streams.series.labels import METRIC_NAME
 
 Point = tuple[str, float | None, float | None]
+
+_NO_NUMBER = (
+    "the result is a native histogram, and an indicator is a number: "
+    "take histogram_quantile, histogram_fraction, histogram_avg, histogram_count or histogram_sum of it"
+)
 
 
 def finite(value: float) -> float | None:
@@ -83,6 +89,8 @@ class Indicator:
             ids.ids[element]: finite(number)
             for element, number in zip(elements.tolist(), value.values[elements].tolist(), strict=True)
         }
+        if is_boxed(value.values[elements]).any():
+            raise EvaluationError(_NO_NUMBER)
         if len(points) < len(elements):
             raise EvaluationError("several elements have the same labels but for the metric name")
         return points

@@ -5,14 +5,17 @@ indicators ask of overlapping series is computed once, and a step costs a few ar
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 
+from streams.native.histogram import NativeHistogram
 from streams.promql.column import Column, compute_all
 from streams.promql.expression import LOOKBACK_MS, Selector
 from streams.promql.vector import Vector
-from streams.series.arrays import Indices, Rows
+from streams.series.arrays import Floats, Indices, Rows
 from streams.series.columns import Columns
+from streams.series.histograms import Histograms, is_boxed
 from streams.series.selection import Members, Selection
 from streams.series.window import Span, Window
 from streams.wire.samples import STALE_NAN_BITS
@@ -25,7 +28,22 @@ def latest(span: Span) -> Column:
     # a later sample.
     present = (span.last >= 0) & (span.first_times > span.begin) & (span.first_times <= span.end)
     present &= values.view(np.uint64) != np.uint64(STALE_NAN_BITS)
+    if span.without_buckets:
+        _leave_out_buckets(span, np.flatnonzero(present & is_boxed(values)), values)
     return Column(values, present)
+
+
+def _leave_out_buckets(span: Span, places: Indices, values: Floats) -> None:
+    """Of native histograms, leave count, sum, and whether the counter began anew."""
+    first = span.last.copy()
+    # That is told by the sample before it, or the one before that if it is a stale marker.
+    oldest = span.columns.first_after(span.rows[places], span.begin)
+    first[places] = np.maximum(oldest, span.last[places] - np.int32(2))
+    recent = replace(span, first=first)
+    for place in places.tolist():
+        _, histogram = recent.samples_of(place)[-1]
+        assert isinstance(histogram, NativeHistogram)
+        values[place] = span.columns.histograms.box(histogram)
 
 
 def latest_time(span: Span) -> Column:
@@ -53,10 +71,11 @@ class Feed:
 
 
 class Lane:
-    """One range and offset, or one offset for instant selectors."""
+    """One range and offset, or one offset for instant selectors; native histograms with their buckets or without."""
 
-    def __init__(self, columns: Columns, range_ms: int | None, offset_ms: int) -> None:
-        self.window = Window(columns, LOOKBACK_MS if range_ms is None else range_ms, offset_ms)
+    def __init__(self, columns: Columns, range_ms: int | None, offset_ms: int, *, without_buckets: bool) -> None:
+        window_ms = LOOKBACK_MS if range_ms is None else range_ms
+        self.window = Window(columns, window_ms, offset_ms, without_buckets=without_buckets)
         self._columns = columns
         self._instant = range_ms is None
         self._feeds: dict[Members, Feed] = {}
@@ -122,20 +141,33 @@ def _united(rows: list[Rows]) -> Rows:
     return rows[0] if len(rows) == 1 else np.unique(np.concatenate(rows))
 
 
+_Key = tuple[int | None, int, bool]
+
+
+def _key_of(selector: Selector) -> _Key:
+    return selector.range_ms, selector.offset_ms, selector.without_buckets
+
+
 class Lanes:
     """All lanes of a partition."""
 
     def __init__(self, columns: Columns, selection: Selection) -> None:
         self._columns = columns
         self._selection = selection
-        self._lanes: dict[tuple[int | None, int], Lane] = {}
+        self._lanes: dict[_Key, Lane] = {}
+
+    @property
+    def histograms(self) -> Histograms:
+        """The native histograms that values may stand for."""
+        return self._columns.histograms
 
     def feed(self, selector: Selector) -> Feed:
         """What a selector reads."""
-        key = (selector.range_ms, selector.offset_ms)
+        key = _key_of(selector)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Lane(self._columns, *key)
+            range_ms, offset_ms, without_buckets = key
+            lane = self._lanes[key] = Lane(self._columns, range_ms, offset_ms, without_buckets=without_buckets)
         return lane.feed(self._selection.members_of(selector.matchers))
 
     def retain(self, used: Iterable[Selector]) -> None:
@@ -144,9 +176,7 @@ class Lanes:
         self._selection.retain(selector.matchers for selector in selectors)
         for key in list(self._lanes):
             members = {
-                self._selection.members_of(selector.matchers)
-                for selector in selectors
-                if (selector.range_ms, selector.offset_ms) == key
+                self._selection.members_of(selector.matchers) for selector in selectors if _key_of(selector) == key
             }
             if not self._lanes[key].retain(members):
                 del self._lanes[key]

@@ -8,8 +8,9 @@ import numpy as np
 
 from streams.promql.arithmetic import ARITHMETIC, COMPARISONS
 from streams.promql.expression import Matching
+from streams.promql.native import Natives
 from streams.promql.vector import Domain, EvaluationError, Grouping, Vector
-from streams.series.arrays import Indices, Mask
+from streams.series.arrays import Floats, Indices, Mask
 from streams.series.labels import METRIC_NAME, Labels, drop_labels, drop_name, keep_labels
 
 
@@ -105,8 +106,9 @@ class _Pairs:
 class VectorOperator:
     """Arithmetic or a comparison between two vectors, one to one or many to one."""
 
-    def __init__(self, operator: str, matching: Matching, *, as_bool: bool) -> None:
+    def __init__(self, operator: str, matching: Matching, natives: Natives, *, as_bool: bool) -> None:
         self._operator = operator
+        self._natives = natives
         self._matching = matching
         self._as_bool = as_bool
         self._signatures = Signatures(matching)
@@ -122,16 +124,9 @@ class VectorOperator:
         many, one = (right, left) if swapped else (left, right)
         elements, partners, signatures = self._meet(many, one, "left" if swapped else "right")
         many_values, one_values = many.values[elements], one.values[partners]
-        sides = (one_values, many_values) if swapped else (many_values, one_values)
-        if self._operator in ARITHMETIC:
-            values = ARITHMETIC[self._operator](*sides)
-        else:
-            holds = COMPARISONS[self._operator](*sides)
-            if self._as_bool:
-                values = holds.astype(np.float64)
-            else:
-                values = sides[0][holds]
-                elements, partners, signatures = elements[holds], partners[holds], signatures[holds]
+        values, keeps = self._compute(*((one_values, many_values) if swapped else (many_values, one_values)))
+        if not keeps.all():
+            elements, partners, signatures, values = elements[keeps], partners[keeps], signatures[keeps], values[keeps]
         if self._matching.many is None and _repeats(signatures):
             raise EvaluationError("many-to-one matching must be explicit (group_left, group_right)")
         results = self._pairs.of(many.domain, one.domain, elements, partners)
@@ -140,6 +135,15 @@ class VectorOperator:
         out, present = np.zeros(self._pairs.size), np.zeros(self._pairs.size, np.bool_)
         out[results], present[results] = values, True
         return Vector(self._pairs, out, present)
+
+    def _compute(self, left: Floats, right: Floats) -> tuple[Floats, Mask]:
+        """The result of each pair, and which of them there are."""
+        if self._operator in ARITHMETIC:
+            values = ARITHMETIC[self._operator](left, right)
+            return self._natives.combine(self._operator, left, right, values)
+        holds = COMPARISONS[self._operator](left, right)
+        holds, valid = self._natives.compare(self._operator, left, right, holds)
+        return (holds.astype(np.float64), valid) if self._as_bool else (left, holds & valid)
 
     def _meet(self, many: Vector, one: Vector, one_side: str) -> tuple[Indices, Indices, Indices]:
         """The elements that have a partner, their partners and the signatures by which they met."""
@@ -165,7 +169,7 @@ class SetOperator:
     def __init__(self, operator: str, matching: Matching) -> None:
         self._operator = operator
         self._signatures = Signatures(matching)
-        self._united = _United()
+        self._united = United()
 
     def apply(self, left: Vector, right: Vector) -> Vector:
         """The operator's result at a step."""
@@ -183,7 +187,7 @@ class SetOperator:
         return there[signatures]
 
 
-class _United:
+class United:
     """The elements of two vectors as one domain. Elements of equal labels do not meet: `or` has seen to it."""
 
     def __init__(self) -> None:
@@ -195,13 +199,16 @@ class _United:
 
     @property
     def size(self) -> int:
+        """How many elements there are."""
         return len(self._elements)
 
     def labels(self, element: int) -> Labels:
+        """The labels of an element."""
         domain, inner = self._elements[element]
         return domain.labels(inner)
 
     def of(self, left: Vector, right: Vector) -> Vector:
+        """The elements of both."""
         state = (left.domain.generation, left.domain.size, right.domain.generation, right.domain.size)
         if state != self._seen or self._parts != (left.domain, right.domain):
             # Anew: an `or` is for a few elements, and this is once for each new series.

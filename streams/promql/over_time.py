@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from streams.promql.column import Column, RangeFunction
+from streams.native.over_range import NATIVE
+from streams.promql.column import Column, RangeFunction, with_native
 from streams.series.arrays import Floats
 from streams.series.window import Samples, Span
 
@@ -114,16 +115,20 @@ def _last(samples: Samples) -> Floats:
     return last
 
 
+def _with_native(name: str, fold: Callable[[Samples], Floats]) -> Callable[[Span], Column]:
+    return with_native(_fold(fold), NATIVE[name])
+
+
 # Which series have any sample in the range; `absent_over_time` asks.
-present_samples: Final = _fold(_present)
+present_samples: Final = _with_native("present_over_time", _present)
 
 FUNCTIONS: Final = {
-    "avg_over_time": RangeFunction(_fold(_avg)),
+    "avg_over_time": RangeFunction(_with_native("avg_over_time", _avg)),
     "min_over_time": RangeFunction(_fold(_extreme(np.fmin))),
     "max_over_time": RangeFunction(_fold(_extreme(np.fmax))),
-    "sum_over_time": RangeFunction(_fold(_sum)),
-    "count_over_time": RangeFunction(_fold(_count)),
-    "last_over_time": RangeFunction(_fold(_last), keeps_name=True),
+    "sum_over_time": RangeFunction(_with_native("sum_over_time", _sum)),
+    "count_over_time": RangeFunction(_with_native("count_over_time", _count)),
+    "last_over_time": RangeFunction(_with_native("last_over_time", _last), keeps_name=True),
     "present_over_time": RangeFunction(present_samples),
     "stddev_over_time": RangeFunction(_fold(_stddev)),
     "stdvar_over_time": RangeFunction(_fold(_variance)),

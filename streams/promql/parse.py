@@ -160,11 +160,19 @@ def _explain(message: str, text: str) -> str:
     return "not a PromQL expression" if message == "invalid promql query" else message
 
 
+# Native histograms are read without buckets below these functions, unless one of those below is around, too: so does
+# Prometheus, and histograms whose buckets do not go together have a sum of counts then.
+_WITHOUT_BUCKETS: Final = frozenset({"histogram_avg", "histogram_count", "histogram_sum"})
+_SUBQUERY: Final = "[:]"
+_WHOLE: Final = frozenset({"histogram_fraction", "histogram_quantile", _SUBQUERY})
+
+
 class _Translation:
     """Translates one expression; keeps its text to find places in."""
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._around: list[str] = []  # functions and subqueries that the node at hand stands in
 
     def translate(self, node: object) -> Expression:
         if isinstance(node, grammar.NumberLiteral):
@@ -209,7 +217,15 @@ class _Translation:
             raise PromqlError(str(error)) from None
         if node.name:
             matchers.insert(0, Matcher("__name__", "=", node.name))
-        return Selector(tuple(matchers), range_ms, offset_ms)
+        without_buckets = not _WITHOUT_BUCKETS.isdisjoint(self._around) and _WHOLE.isdisjoint(self._around)
+        return Selector(tuple(matchers), range_ms, offset_ms, without_buckets)
+
+    def _inside(self, name: str, *nodes: object) -> tuple[Expression, ...]:
+        """What stands in a function or subquery."""
+        self._around.append(name)
+        expressions = tuple(map(self.translate, nodes))
+        self._around.pop()
+        return expressions
 
     def _offset(self, node: grammar.VectorSelector | grammar.SubqueryExpr) -> int:
         if node.at is not None:
@@ -223,14 +239,15 @@ class _Translation:
         offset_ms = self._offset(node)
         range_ms = _milliseconds(node.range)
         step_ms = _milliseconds(node.step) if node.step is not None else DEFAULT_SUBQUERY_STEP_MS
-        return Subquery(self.translate(node.expr), range_ms, step_ms, offset_ms)
+        (operand,) = self._inside(_SUBQUERY, node.expr)
+        return Subquery(operand, range_ms, step_ms, offset_ms)
 
     def _call(self, node: grammar.Call) -> Call:
         name = node.func.name
         place = self._find(rf"\b{name}\s*\(")
         if name not in SIGNATURES:
             raise PromqlError(_refusal("function", name, REFUSED_FUNCTIONS), place)
-        arguments = tuple(self.translate(argument) for argument in node.args)
+        arguments = self._inside(name, *node.args)
         signature = SIGNATURES[name]
         missing = len(signature.takes) - len(arguments)
         if 0 < missing <= len(signature.defaults):

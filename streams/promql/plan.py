@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from streams.native.algebra import negated
 from streams.promql.arithmetic import between_scalars, with_scalar
 from streams.promql.choose import Chooser, ValueCounter
 from streams.promql.column import RangeFunction
@@ -29,15 +30,17 @@ from streams.promql.expression import (
     walk,
 )
 from streams.promql.functions import AGGREGATORS, ARITHMETIC, CHOOSERS, RANGE_FUNCTIONS, SET_OPERATORS
-from streams.promql.histogram import Buckets, bucket_fraction, bucket_quantile
+from streams.promql.histogram_kinds import HISTOGRAM_FUNCTIONS, EitherKind
 from streams.promql.lanes import Feed, Lanes, latest, latest_time
 from streams.promql.matching import SetOperator, VectorOperator
+from streams.promql.native import COUNTING, MEASURES, TOTALS, Natives
 from streams.promql.over_time import present_samples
 from streams.promql.relabel import RELABELLERS, labels_of_absent
 from streams.promql.spread import quantile_of_groups
 from streams.promql.subquery import Replay
 from streams.promql.vector import EvaluationError, Grouping, NameDropper, OneElement, Relabeller, Value, Vector
 from streams.series.arrays import Floats, Indices
+from streams.series.columns import Columns
 from streams.series.labels import METRIC_NAME, Labels, drop_labels, keep_labels
 from streams.series.matchers import metric_name_of
 
@@ -85,6 +88,7 @@ class Plan:
     """The parts of all expressions in use."""
 
     def __init__(self, lanes: Lanes) -> None:
+        self.natives = Natives(lanes.histograms)
         self._lanes = lanes
         self._parts: dict[Expression, Part] = {}
         self._replays: dict[Subquery, Replay] = {}
@@ -92,8 +96,8 @@ class Plan:
         self._others: dict[str, Callable[[Call], Evaluate]] = {
             "absent": self._absent,
             "absent_over_time": self._absent,
-            "histogram_fraction": self._histogram,
-            "histogram_quantile": self._histogram,
+            **dict.fromkeys(HISTOGRAM_FUNCTIONS, self._histogram),
+            **dict.fromkeys(MEASURES, self._measure),
             **dict.fromkeys(RELABELLERS, self._relabelling),
             "pi": lambda _: lambda _: math.pi,
             "scalar": self._scalar,
@@ -155,14 +159,15 @@ class Plan:
 
     def _scalar(self, node: Call) -> Evaluate:
         operand = self.part(node.arguments[0])
-        return lambda step_ms: scalar_of(operand.vector_at(step_ms))
+        return lambda step_ms: scalar_of(self.natives.floats_of(operand.vector_at(step_ms)))
 
     def _vector(self, node: Call) -> Evaluate:
         operand, domain = self.part(node.arguments[0]), OneElement()
         return lambda step_ms: vector_of(operand.scalar_at(step_ms), domain)
 
     def _sort(self, node: Call) -> Evaluate:
-        return self.part(node.arguments[0]).at  # a set of points has no order
+        operand = self.part(node.arguments[0])
+        return lambda step_ms: self.natives.floats_of(operand.vector_at(step_ms))  # a set of points has no order
 
     def _source(self, node: Expression) -> Feed | Replay:
         """What a function over ranges reads from."""
@@ -173,7 +178,8 @@ class Plan:
         if replay is None:
             # Its moments lie before the step, so it has windows and values of its own.
             inner = type(self)(self._lanes.another())
-            replay = self._replays[node] = Replay(node, inner.part(node.operand).vector_at, inner.forget)
+            columns = partial(Columns, self.natives.histograms)
+            replay = self._replays[node] = Replay(node, inner.part(node.operand).vector_at, inner.forget, columns)
         return replay
 
     def _range_function(self, node: Call, function: RangeFunction) -> Evaluate:
@@ -182,7 +188,6 @@ class Plan:
         assert isinstance(ranged, Selector | Subquery)
         scalars = [self.part(argument) for argument in node.arguments if argument is not ranged]
         source = self._source(ranged)
-        seconds = (ranged.range_ms or 0) / 1000
         behind = (float(ranged.offset_ms),) if function.from_step else ()
         dropper = None if function.keeps_name else NameDropper(may_repeat=may_repeat(ranged))
 
@@ -192,8 +197,6 @@ class Plan:
             refusal = function.refuses(*arguments) if function.refuses else None
             if refusal and vector.present.any():
                 raise EvaluationError(refusal)
-            if function.per_second:
-                vector = Vector(vector.domain, vector.values / seconds, vector.present)
             return dropper.apply(vector) if dropper else vector
 
         return evaluate
@@ -238,22 +241,26 @@ class Plan:
         dropper = NameDropper(may_repeat=may_repeat(node.arguments[0]))
 
         def evaluate(step_ms: int) -> Vector:
-            vector = operand.vector_at(step_ms)
+            vector = self.natives.floats_of(operand.vector_at(step_ms))
             return dropper.apply(apply_to_elements(function, vector, [scalar.scalar_at(step_ms) for scalar in scalars]))
 
         return evaluate
 
     def _histogram(self, node: Call) -> Evaluate:
         *scalars, operand = map(self.part, node.arguments)
-        buckets = Buckets()
-        compute: Callable[..., float] = bucket_quantile if node.function == "histogram_quantile" else bucket_fraction
+        either = EitherKind(HISTOGRAM_FUNCTIONS[node.function], self.natives)
         dropper = NameDropper(may_repeat=may_repeat(node.arguments[-1]))
 
         def evaluate(step_ms: int) -> Vector:
-            function = partial(compute, *[scalar.scalar_at(step_ms) for scalar in scalars])
-            return dropper.apply(buckets.apply(function, operand.vector_at(step_ms)))
+            arguments = [scalar.scalar_at(step_ms) for scalar in scalars]
+            return dropper.apply(either.apply(operand.vector_at(step_ms), arguments))
 
         return evaluate
+
+    def _measure(self, node: Call) -> Evaluate:
+        operand, function = self.part(node.arguments[0]), MEASURES[node.function]
+        dropper = NameDropper(may_repeat=may_repeat(node.arguments[0]))
+        return lambda step_ms: dropper.apply(self.natives.measure(function, operand.vector_at(step_ms)))
 
     def _aggregation(self, node: Aggregation) -> Evaluate:
         operand = self.part(node.operand)
@@ -265,30 +272,38 @@ class Plan:
         grouping = Grouping(label)
         if isinstance(node.parameter, Text):
             shows = not node.without or node.parameter.value not in names | {METRIC_NAME}
-            counter = ValueCounter(node.parameter.value, grouping, shows=shows)
+            counter = ValueCounter(node.parameter.value, grouping, self.natives.texts, shows=shows)
             return lambda step_ms: counter.apply(operand.vector_at(step_ms))
         if node.parameter is None:
-            return self._fold(operand, grouping, AGGREGATORS[node.operator])
+            return self._fold(node.operator, operand, grouping, AGGREGATORS[node.operator])
         parameter = self.part(node.parameter)
         if node.operator in CHOOSERS:
             chooser = Chooser(node.operator, grouping)
-            return lambda step_ms: chooser.apply(parameter.scalar_at(step_ms), operand.vector_at(step_ms))
+            of = _identity if node.operator in COUNTING else self.natives.floats_of
+            return lambda step_ms: chooser.apply(parameter.scalar_at(step_ms), of(operand.vector_at(step_ms)))
         assert node.operator == "quantile"
-        return lambda step_ms: self._fold(operand, grouping, partial(quantile_of_groups, parameter.scalar_at(step_ms)))(
-            step_ms
-        )
+
+        def evaluate(step_ms: int) -> Vector:
+            compute = partial(quantile_of_groups, parameter.scalar_at(step_ms))
+            return self._fold(node.operator, operand, grouping, compute)(step_ms)
+
+        return evaluate
 
     def _fold(
-        self, operand: Part, grouping: Grouping, compute: Callable[[Floats, Indices, int], Floats]
+        self, operator: str, operand: Part, grouping: Grouping, compute: Callable[[Floats, Indices, int], Floats]
     ) -> Callable[[int], Vector]:
+        of = _identity if operator in COUNTING else self.natives.floats_of
+
         def evaluate(step_ms: int) -> Vector:
-            vector = operand.vector_at(step_ms)
+            whole = operand.vector_at(step_ms)
+            vector = of(whole)
             groups, values, size = grouping.of(vector.domain), vector.values, grouping.size
             if not vector.present.all():
                 groups, values = groups[vector.present], values[vector.present]
             present = np.zeros(size, np.bool_)
             present[groups] = True
-            return Vector(grouping, compute(values, groups, size), present)
+            result = Vector(grouping, compute(values, groups, size), present)
+            return self.natives.total(operator, whole, grouping, result) if operator in TOTALS else result
 
         return evaluate
 
@@ -299,7 +314,8 @@ class Plan:
         def evaluate(step_ms: int) -> Value:
             value = operand.at(step_ms)
             if isinstance(value, Vector):
-                return dropper.apply(Vector(value.domain, -value.values, value.present))
+                minus = Vector(value.domain, -value.values, value.present)
+                return dropper.apply(self.natives.replace(value, minus, negated))
             return -value
 
         return evaluate
@@ -310,7 +326,7 @@ class Plan:
         if operator in SET_OPERATORS:
             sets = SetOperator(operator, node.matching)
             return lambda step_ms: sets.apply(left.vector_at(step_ms), right.vector_at(step_ms))
-        vectors = VectorOperator(operator, node.matching, as_bool=node.as_bool)
+        vectors = VectorOperator(operator, node.matching, self.natives, as_bool=node.as_bool)
         drops_name = operator in ARITHMETIC or node.as_bool
         dropper = NameDropper(may_repeat=may_repeat(node))
 
@@ -320,13 +336,19 @@ class Plan:
                 if isinstance(second, Vector):
                     return vectors.apply(first, second)
                 vector = with_scalar(operator, first, second, scalar_first=False, as_bool=node.as_bool)
+                vector = self.natives.with_scalar(operator, first, second, vector, scalar_first=False)
             elif isinstance(second, Vector):
                 vector = with_scalar(operator, second, first, scalar_first=True, as_bool=node.as_bool)
+                vector = self.natives.with_scalar(operator, second, first, vector, scalar_first=True)
             else:
                 return between_scalars(operator, first, second)
             return dropper.apply(vector) if drops_name else vector
 
         return evaluate
+
+
+def _identity(vector: Vector) -> Vector:
+    return vector
 
 
 def may_repeat(node: Expression) -> bool:

@@ -2,7 +2,7 @@
 
 Prometheus' own extrapolation (promql/functions.go, `extrapolatedRate`, `instantValue`), for all series of a window at
 once: the first and the last sample say it all, unless a counter was reset in between or a stale marker lies there.
-Those few series are gone through sample by sample.
+Those few series are gone through sample by sample, and so are those with native histograms.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from streams.promql.column import Column, RangeFunction
+from streams.native.over_range import NATIVE
+from streams.promql.column import Column, RangeFunction, with_native
 from streams.series.arrays import Floats, Indices, Mask
 from streams.series.window import Span
 
@@ -84,6 +85,11 @@ def _increase(span: Span) -> Column:
     return _extrapolated(span, counter=True)
 
 
+def _rate(span: Span) -> Column:
+    increase = _increase(span)
+    return Column(increase.values / ((span.end - span.begin) / 1000.0), increase.present)
+
+
 def _delta(span: Span) -> Column:
     return _extrapolated(span, counter=False)
 
@@ -155,11 +161,11 @@ def _falls(before: Floats, value: Floats) -> Mask:
 
 
 FUNCTIONS: Final = {
-    "rate": RangeFunction(_increase, per_second=True),
-    "increase": RangeFunction(_increase),
-    "delta": RangeFunction(_delta),
-    "irate": RangeFunction(_irate),
-    "idelta": RangeFunction(_idelta),
-    "changes": RangeFunction(_count_pairs(_differs)),
-    "resets": RangeFunction(_count_pairs(_falls)),
+    "rate": RangeFunction(with_native(_rate, NATIVE["rate"])),
+    "increase": RangeFunction(with_native(_increase, NATIVE["increase"])),
+    "delta": RangeFunction(with_native(_delta, NATIVE["delta"])),
+    "irate": RangeFunction(with_native(_irate, NATIVE["irate"])),
+    "idelta": RangeFunction(with_native(_idelta, NATIVE["idelta"])),
+    "changes": RangeFunction(with_native(_count_pairs(_differs), NATIVE["changes"])),
+    "resets": RangeFunction(with_native(_count_pairs(_falls), NATIVE["resets"])),
 }

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from streams.promql.histogram_notation import HistogramSample, parse_histogram
+from streams.native.histogram import NativeHistogram
+from streams.promql.histogram_notation import parse_histogram, repeat
 from streams.series.labels import METRIC_NAME, Labels
 from streams.wire.samples import STALE_NAN
 
@@ -16,7 +17,7 @@ from streams.wire.samples import STALE_NAN
 MOST_VALUES = 1_000_000
 
 # None = no sample at this time.
-SeriesValue: TypeAlias = float | HistogramSample | None
+SeriesValue: TypeAlias = float | NativeHistogram | None
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -168,10 +169,10 @@ def _count(times: str | None, more: int, room: int) -> int:
 def _expand_histogram(match: re.Match[str], room: int) -> list[SeriesValue]:
     if match["by"] and match["times"] is None:
         raise NotationError(f"expected x and a number after {match[0]!r}")
+    count = _count(match["times"], 1, room)
     try:
-        start = parse_histogram(match["start"])
-        by = parse_histogram(match["by"]) if match["by"] else None
+        start = parse_histogram(match["start"]).measured()
+        by = parse_histogram(match["by"]).measured() if match["by"] else None
+        return [*repeat(start, by, -1 if match["sign"] == "-" else 1, count)]
     except ValueError as error:
         raise NotationError(str(error)) from None
-    step = 0 if by is None else -1 if match["sign"] == "-" else 1
-    return [HistogramSample(start, by, step * index) for index in range(_count(match["times"], 1, room))]

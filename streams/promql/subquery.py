@@ -23,12 +23,20 @@ class Replay:
     """One subquery at a step; reads like a selector.
 
     evaluate: the inner expression at a moment. forget: makes it ready for moments before the latest one.
+    columns: makes room for what it comes to.
     """
 
-    def __init__(self, node: Subquery, evaluate: Callable[[int], Vector], forget: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        node: Subquery,
+        evaluate: Callable[[int], Vector],
+        forget: Callable[[], None],
+        columns: Callable[[], Columns],
+    ) -> None:
         self._node = node
         self._evaluate = evaluate
         self._forget = forget
+        self._columns = columns
         self._elements = ElementNumbers()
         self._step_ms: int | None = None
         self._spans: list[Span] = []
@@ -53,7 +61,7 @@ class Replay:
         return Vector(self._elements.numbered, column.values, column.present)
 
     def _play(self, step_ms: int) -> list[Span]:
-        node, columns = self._node, Columns()
+        node, columns = self._node, self._columns()
         end_ms = columns.epoch_ms = step_ms - node.offset_ms
         self._forget()
         used = 0

@@ -7,11 +7,14 @@ computed from a window depends on the window's samples alone.
 
 Samples of a series are numbered from 0 in the order of their times; number n lies in slot n modulo capacity. One that
 comes late takes its place among those that are there, and what is newer moves up by one (`moves` tells whose).
+
+A sample that is a native histogram has its number for a value (`histograms.py`).
 """
 
 import numpy as np
 
 from streams.series.arrays import Floats, Indices, Mask, Numbers, Rows, Times, grown
+from streams.series.histograms import Histograms, is_boxed
 from streams.series.moves import Moves
 from streams.series.space import Space
 from streams.wire.samples import STALE_NAN_BITS
@@ -22,6 +25,7 @@ _FIRST_CAPACITY = 2
 # A few samples in quick succession say little about the interval; the next time a ring is full says more.
 _MOST_GROWTH = 16
 _PART = 1 << 16
+_BY_ROW = ("count", "newest", "reset", "marker", "native", "_start", "_capacity")
 # Series that late samples are put into at once: bounds the memory for the samples that move.
 _MOST_INSERTED = 1 << 12
 _CAPACITIES = np.array(
@@ -44,15 +48,18 @@ class Columns:
     reset: the number of its latest sample that is lower than the one before it, 0 = none.
     marker: the number of its latest stale marker, -1 = none. moves: whose samples have got other numbers.
     Both numbers may be too high where samples came late, never too low: who reads them looks again at the samples.
+    native: whether some of its samples may be native histograms, which are in `histograms`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, histograms: Histograms | None = None) -> None:
         self.epoch_ms = 0
         self.size = 0
         self.count: Numbers = np.zeros(0, np.int32)
         self.newest: Times = np.zeros(0, np.int32)
         self.reset: Numbers = np.zeros(0, np.int32)
         self.marker: Numbers = np.zeros(0, np.int32)
+        self.native: Mask = np.zeros(0, np.bool_)
+        self.histograms = Histograms() if histograms is None else histograms
         self._start: Numbers = np.zeros(0, np.int32)
         self._capacity: Numbers = np.zeros(0, np.int32)
         self._values: Floats = np.zeros(0)
@@ -68,7 +75,7 @@ class Columns:
     @property
     def byte_count(self) -> int:
         """What the rings and rows in use take. What was given back is used again, so the process needs little more."""
-        return 12 * self._space.taken + 24 * self.size
+        return 12 * self._space.taken + 25 * self.size + self.histograms.byte_count
 
     def capacity_of(self, row: int) -> int:
         """How many slots a ring has."""
@@ -79,12 +86,13 @@ class Columns:
         row = self.size
         self.size += 1
         if self.size > len(self.count):
-            for name in ("count", "newest", "reset", "marker", "_start", "_capacity"):
+            for name in _BY_ROW:
                 setattr(self, name, grown(getattr(self, name), self.size))
         self.count[row] = 0
         self.newest[row] = OLDEST
         self.reset[row] = 0
         self.marker[row] = -1
+        self.native[row] = False
         self._start[row] = self._allocate(_FIRST_CAPACITY, 1)[0]
         self._capacity[row] = _FIRST_CAPACITY
         return row
@@ -116,6 +124,7 @@ class Columns:
         if odd.size:
             marked = odd[values[odd].view(np.uint64) == STALE_NAN_BITS]
             self.marker[rows[marked]] = count[marked]
+            self.native[rows[odd]] |= is_boxed(values[odd])
 
     def insert(self, rows: Rows, times: Times, values: Floats, horizon: int, keep_ms: int) -> Mask:
         """Put one sample into each of the rows, older than the newest that is there.
@@ -161,6 +170,7 @@ class Columns:
         marker += marker >= numbers
         stale = values.view(np.uint64) == np.uint64(STALE_NAN_BITS)
         self.marker[rows] = np.maximum(marker, np.where(stale, numbers, -1))
+        self.native[rows] |= is_boxed(values)
 
     def slots(self, rows: Rows, numbers: Numbers) -> Indices:
         """Where samples lie. A number that a series does not have gives some slot of it."""
@@ -209,7 +219,7 @@ class Columns:
         capacities = np.where(keep, 0, self._capacity[: self.size])
         for capacity in np.unique(capacities[~keep]).tolist():
             self._space.release(capacity, self._start[: self.size][capacities == capacity])
-        for name in ("count", "newest", "reset", "marker", "_start", "_capacity"):
+        for name in _BY_ROW:
             setattr(self, name, getattr(self, name)[: self.size][keep])
         self.size = len(self.count)
         self.moves.forget()
@@ -219,6 +229,17 @@ class Columns:
         self.epoch_ms += by_ms
         for times in (self._times, self.newest):
             move_back(times, by_ms)
+
+    def sweep(self) -> None:
+        """Let native histograms go that no ring holds any more, if they are many; never within a step."""
+        if not self.histograms.crowded:
+            return
+        rows = np.flatnonzero(self.native[: self.size])
+        rings = [
+            slice(start, start + size)
+            for start, size in zip(self._start[rows].tolist(), self._capacity[rows].tolist(), strict=True)
+        ]
+        self.histograms.sweep(self._values[ring] for ring in rings)
 
     def _enlarge(self, rows: Rows, keep_ms: int) -> None:
         """Give full rings the room that their own interval asks for."""

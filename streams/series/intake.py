@@ -11,14 +11,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from streams.native.histogram import from_message
 from streams.series.arrays import Floats, Indices, Mask, Rows, Times
 from streams.series.hashes import hash_all
+from streams.series.histograms import without_boxes
 from streams.series.lateness import Lateness
 from streams.series.store import REFUSALS, SeriesStore
 from streams.wire.frame import Frame
+from streams.wire.histogram_message import HistogramMessage
 from streams.wire.limits import DEFAULT_LIMITS
 from streams.wire.request import split_series
-from streams.wire.samples import FrameReader, Integers, read_tails
+from streams.wire.samples import STALE_NAN, FrameReader, Integers, read_tails
 
 # In place of a row: the series has none. Below it, one number for each of REFUSALS.
 _NOT_WORTH = -1
@@ -78,20 +81,27 @@ class Intake:
         rows = self._store.index.find(hashes)
         odd = np.flatnonzero(rows < 0).tolist()
         if not odd:
-            self._append(rows, tails.timestamps_ms, tails.values, came, tally)
+            self._append(rows, tails.timestamps_ms, without_boxes(tails.values), came, tally)
             return tally
         reader = FrameReader(tails, DEFAULT_LIMITS)
         read = {index: reader.read(frames, index) for index in odd}
         if len(odd) > self._store.room_of(service).series and self._store.make_room(came.step_ms):
             rows = self._store.index.find(hashes)
         counts = np.ones(len(frames), np.intp)
-        counts[odd] = [len(frame.values) for frame in read.values()]
+        counts[odd] = [len(frame.values) + len(frame.native) for frame in read.values()]
         ends = np.cumsum(counts)
         frame_of = np.repeat(np.arange(len(frames)), counts)
         times, values = tails.timestamps_ms[frame_of], tails.values[frame_of]
+        starts = ends - counts
         for index, frame in read.items():
-            place = slice(int(ends[index] - counts[index]), int(ends[index]))
+            place = slice(int(starts[index]), int(starts[index]) + len(frame.values))
             times[place], values[place] = frame.timestamps_ms, frame.values
+        values = without_boxes(values)
+        for index, frame in read.items():
+            if frame.native:
+                place = slice(int(starts[index]) + len(frame.values), int(ends[index]))
+                times[place] = [message.timestamp for message in frame.native]
+                values[place] = [self._value_of(message) for message in frame.native]
         room = self._store.room_of(service)
         left = room.series
         for index, frame in read.items():
@@ -99,7 +109,6 @@ class Intake:
                 rows[index], is_new = self._row_of(service, frame, came, room.refusal if left <= 0 else None)
                 left -= is_new
             tally.dropped["exemplar"] += frame.exemplars
-            tally.dropped["histogram"] += frame.histograms
         self._append(rows[frame_of], times, values, came, tally)
         return tally
 
@@ -118,8 +127,12 @@ class Intake:
         if not len(rows) or rows.min() < 0 or tails.timestamps_ms.max() > came.latest_ms:
             return None
         tally = Tally()
-        self._append(rows, tails.timestamps_ms, tails.values, came, tally)
+        self._append(rows, tails.timestamps_ms, without_boxes(tails.values), came, tally)
         return tally
+
+    def _value_of(self, message: HistogramMessage) -> float:
+        histogram = from_message(message)
+        return STALE_NAN if histogram is None else self._store.columns.histograms.box(histogram)
 
     def _row_of(self, service: str, frame: Frame, came: Came, refusal: str | None) -> tuple[int, bool]:
         """The row of a frame's series, made if one of its samples is worth it, and whether it was.
@@ -134,7 +147,8 @@ class Intake:
         if row >= 0:
             return row, False
         oldest_ms = came.step_ms - self._store.keep_ms
-        if not any(oldest_ms < time_ms <= came.latest_ms for time_ms in frame.timestamps_ms):
+        times_ms = [*frame.timestamps_ms, *(message.timestamp for message in frame.native)]
+        if not any(oldest_ms < time_ms <= came.latest_ms for time_ms in times_ms):
             return _NOT_WORTH, False
         if refusal is not None:
             return _NOT_WORTH - 1 - REFUSALS.index(refusal), False

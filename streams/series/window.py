@@ -9,8 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streams.native.histogram import NativeHistogram, Sample
+from streams.native.over_range import without_buckets
 from streams.series.arrays import Floats, Indices, Mask, Numbers, Rows, Times
 from streams.series.columns import OLDEST, Columns, move_back
+from streams.series.histograms import is_boxed
 from streams.wire.samples import STALE_NAN_BITS
 
 _NEVER = np.int32(2**31 - 1)
@@ -25,7 +28,7 @@ class Samples:
     """The samples of some series, a column each, oldest first.
 
     which: (n,) places of the series in the span. values, times: (longest, n). there: (longest, n), False where a
-    series has fewer samples, or a stale marker.
+    series has fewer samples, a stale marker or a native histogram.
     """
 
     which: Indices
@@ -39,7 +42,7 @@ class Span:
     """The window at one step, an element for each of its series.
 
     begin, end: the range (begin, end], left-open. first, last: numbers of the samples; none where last < first.
-    first_times: times of the first ones.
+    first_times: times of the first ones. without_buckets: of native histograms only count and sum are wanted.
     """
 
     columns: Columns
@@ -49,6 +52,7 @@ class Span:
     first: Numbers
     last: Numbers
     first_times: Times
+    without_buckets: bool = False
 
     def slots(self, numbers: Numbers) -> Indices:
         """Where the numbered sample of each series lies."""
@@ -58,6 +62,26 @@ class Span:
         """The series that may have a stale marker in the window."""
         marked: Mask = self.columns.marker[self.rows] >= self.first
         return marked
+
+    def native(self) -> Indices:
+        """The places of the series that may have native histograms."""
+        return np.flatnonzero(self.columns.native[self.rows])
+
+    def samples_of(self, place: int) -> list[Sample]:
+        """The samples of one series, floats and native histograms; oldest first, without stale markers."""
+        numbers = np.arange(self.first[place], self.last[place] + 1, dtype=np.int32)
+        slots = self.columns.slots(np.repeat(self.rows[place], len(numbers)), numbers)
+        values, times = self.columns.values_at(slots), self.columns.times_at(slots)
+        there = values.view(np.uint64) != np.uint64(STALE_NAN_BITS)
+        values, times = values[there], times[there]
+        found: list[float | NativeHistogram] = values.tolist()
+        boxed = is_boxed(values)
+        for at, histogram in zip(
+            np.flatnonzero(boxed).tolist(), self.columns.histograms.unbox(values[boxed]), strict=True
+        ):
+            found[at] = histogram
+        samples = list(zip(times.tolist(), found, strict=True))
+        return without_buckets(samples) if self.without_buckets else samples
 
     def lay_out(self, which: Indices) -> Iterator[Samples]:
         """The samples of some of the series, the ones with about as many together; those without any are left out."""
@@ -79,17 +103,20 @@ class Span:
         values = self.columns.values_at(slots)
         there = numbers <= last
         there &= values.view(np.uint64) != np.uint64(STALE_NAN_BITS)
+        if len(self.columns.histograms):
+            there &= ~is_boxed(values)
         return Samples(which, values, self.columns.times_at(slots), there)
 
 
 class Window:
     """The range (T - offset - range, T - offset] over a growing set of series, for steps T in ascending order."""
 
-    def __init__(self, columns: Columns, range_ms: int, offset_ms: int) -> None:
+    def __init__(self, columns: Columns, range_ms: int, offset_ms: int, *, without_buckets: bool = False) -> None:
         self.rows: Rows = np.zeros(0, np.int32)
         self._columns = columns
         self._range_ms = range_ms
         self._offset_ms = offset_ms
+        self._without_buckets = without_buckets
         self._seen_moves = columns.moves.total
         self._first: Numbers = np.zeros(0, np.int32)
         # What is not known or not there is as old as can be: it is looked up again at the next step.
@@ -131,6 +158,7 @@ class Window:
                 self._first[part],
                 self._columns.last_until(self.rows[part], end),
                 self._first_times[part],
+                self._without_buckets,
             )
             for part in self._parts()
         ]
@@ -143,7 +171,8 @@ class Window:
             rows = self.rows[part]
             last = self._columns.last_until(rows, end)
             times = self._columns.times_at(self._columns.slots(rows, last))
-            spans.append(Span(self._columns, rows, end - self._range_ms, end, last, last, times))
+            begin = end - self._range_ms
+            spans.append(Span(self._columns, rows, begin, end, last, last, times, self._without_buckets))
         return spans
 
     def _parts(self) -> list[slice]:

@@ -4,28 +4,28 @@ import http.client
 import json
 import math
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from random import Random
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
+from streams.native.histogram import NativeHistogram, buckets_of
 from streams.promql.evaluate import elements_of
-from streams.promql.expression import Aggregation, Binary, Call, Expression
-from streams.promql.functions import AGGREGATORS
-from streams.promql.lanes import Feed, Lanes
-from streams.promql.parse import parse_expression
-from streams.promql.plan import Evaluate, Part, Plan
-from streams.promql.subquery import Replay
-from streams.promql.vector import EvaluationError, Grouping, Value, Vector
-from streams.series.arrays import Floats, Indices
+from streams.promql.expression import Expression
+from streams.promql.plan import Part, Plan
+from streams.promql.vector import EvaluationError
 from streams.wire.request import compress
 from tests.differential.series import Stored
 
 RELATIVE = 1e-9
 Labels = tuple[tuple[str, str], ...]
-# Values by labels; None = the query failed. A scalar is the element without labels.
-Answer = Mapping[Labels, float] | None
+# A number of an element: its labels, and "" for its value, else which number of its native histogram.
+Key = tuple[Labels, str]
+# Numbers by element; None = the query failed. A scalar is the element without labels.
+Answer = Mapping[Key, float] | None
+COUNT, SUM = "count", "sum"
+_BRACKETS = ("(]", "[)", "()", "[]")  # by the API's number for whether bounds are inside
 
 
 class Peer:
@@ -45,19 +45,47 @@ class Peer:
     def query(self, text: str, at_ms: int) -> Answer:
         form = urllib.parse.urlencode({"query": text, "time": f"{at_ms / 1000:.3f}"}).encode()
         status, body = self._post("/api/v1/query", form, {"Content-Type": "application/x-www-form-urlencoded"})
-        answer = json.loads(body)
-        if status == 422 and answer["errorType"] == "execution":
+        content = json.loads(body)
+        if status == 422 and content["errorType"] == "execution":
             return None
-        assert status == 200, f"{text}: {answer}"
-        data = answer["data"]
+        assert status == 200, f"{text}: {content}"
+        data = content["data"]
+        answer: dict[Key, float] = {}
         if data["resultType"] == "scalar":
-            return {(): float(data["result"][1])}
-        return {tuple(sorted(item["metric"].items())): float(item["value"][1]) for item in data["result"]}
+            answer[(), ""] = float(data["result"][1])
+            return answer
+        for item in data["result"]:
+            labels = tuple(sorted(item["metric"].items()))
+            if "histogram" in item:
+                answer.update(_parts_of_message(labels, item["histogram"][1]))
+            else:
+                answer[labels, ""] = float(item["value"][1])
+        return answer
 
     def _post(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         self._connection.request("POST", path, body, dict(headers))
         response = self._connection.getresponse()
         return response.status, response.read()
+
+
+class _Written(TypedDict):
+    """A native histogram in an answer of the API."""
+
+    count: str
+    sum: str
+    buckets: NotRequired[list[tuple[int, str, str, str]]]
+
+
+def _parts_of_message(labels: Labels, histogram: _Written) -> dict[Key, float]:
+    parts = {(labels, COUNT): float(histogram["count"]), (labels, SUM): float(histogram["sum"])}
+    for inside, lower, upper, count in histogram.get("buckets", []):
+        parts[labels, _bucket(float(lower), float(upper), _BRACKETS[inside])] = float(count)
+    return parts
+
+
+def _bucket(lower: float, upper: float, brackets: str) -> str:
+    """A bucket's name; its bounds, too, are equal to 1e-9."""
+    return f"{brackets[0]}{lower:.10g}, {upper:.10g}{brackets[1]}"
 
 
 def evaluate(stored: Stored, expression: Expression, at_ms: int, before: int, kind: type[Plan] = Plan) -> Answer:
@@ -66,22 +94,53 @@ def evaluate(stored: Stored, expression: Expression, at_ms: int, before: int, ki
     Args:
         before: how many steps of 15 s came before this one, whose windows then move on.
     """
-    part = stored.plan(kind).part(expression)
+    plan = stored.plan(kind)
+    part = plan.part(expression)
     with np.errstate(all="ignore"):
         for step in range(before, 0, -1):
-            _at(part, at_ms - step * 15_000)
-        return _at(part, at_ms)
+            _at(plan, part, at_ms - step * 15_000)
+        return _at(plan, part, at_ms)
 
 
-def _at(part: Part, step_ms: int) -> Answer:
+def _at(plan: Plan, part: Part, step_ms: int) -> Answer:
     try:
         value = part.at(step_ms)
     except EvaluationError:
         return None
-    elements = elements_of(value)
-    answer = {element.labels: element.value for element in elements}
-    assert len(answer) == len(elements), "several elements have the same labels"
+    elements = elements_of(value, plan.natives)
+    assert len({element.labels for element in elements}) == len(elements), "several elements have the same labels"
+    answer: dict[Key, float] = {}
+    for element in elements:
+        if isinstance(element.value, NativeHistogram):
+            answer.update(_parts_of_value(element.labels, element.value))
+        else:
+            answer[element.labels, ""] = element.value
     return answer
+
+
+def _parts_of_value(labels: Labels, histogram: NativeHistogram) -> dict[Key, float]:
+    parts = {(labels, COUNT): histogram.count, (labels, SUM): histogram.sum}
+    for lower, upper, count, inside in buckets_of(histogram):
+        parts[labels, _bucket(lower, upper, _BRACKETS[inside])] = count
+    return parts
+
+
+def elements_in(answer: Mapping[Key, float]) -> set[Key]:
+    """The elements of an answer, and which of them are histograms."""
+    return {(labels, part) for labels, part in answer if part in {"", COUNT}}
+
+
+def number_at(answer: Mapping[Key, float], key: Key) -> float | None:
+    """A number of an answer; None = it has none.
+
+    A bucket that a histogram does not have is empty, and so NaN where all numbers were multiplied with NaN: which empty
+    buckets Prometheus has depends on what its storage put together.
+    """
+    labels, part = key
+    number = answer.get(key)
+    if number is None and part not in {"", COUNT, SUM} and (count := answer.get((labels, COUNT))) is not None:
+        return 0.0 * count
+    return number
 
 
 def difference(found: float, expected: float) -> float:
@@ -107,113 +166,15 @@ def compare(ours: Answer, theirs: Answer) -> Verdict:
         if ours is not theirs:
             verdict.wrong.append("one of them failed")
         return verdict
-    for labels in sorted(ours.keys() | theirs.keys()):
-        if labels not in ours or labels not in theirs:
-            verdict.wrong.append(f"{dict(labels)}: only {'Driftline' if labels in ours else 'Prometheus'} has it")
+    for key in sorted(ours.keys() | theirs.keys()):
+        found, expected = number_at(ours, key), number_at(theirs, key)
+        what = f"{dict(key[0])} {key[1]}"
+        if found is None or expected is None:
+            verdict.wrong.append(f"{what}: only {'Prometheus' if found is None else 'Driftline'} has it")
             continue
-        off = difference(ours[labels], theirs[labels])
+        off = difference(found, expected)
         if off > RELATIVE:
-            verdict.wrong.append(f"{dict(labels)}: {ours[labels]!r}, expected {theirs[labels]!r}")
+            verdict.wrong.append(f"{what}: {found!r}, expected {expected!r}")
         else:
             verdict.worst = max(verdict.worst, off)
     return verdict
-
-
-# Functions that give the same bits on every machine and in every order: nothing is added up or approximated.
-_EXACT = frozenset(
-    {
-        "abs", "absent", "absent_over_time", "ceil", "changes", "clamp", "clamp_max", "clamp_min", "count_over_time",
-        "day_of_month", "day_of_week", "day_of_year", "days_in_month", "floor", "hour", "label_join", "label_replace",
-        "last_over_time", "max_over_time", "min_over_time", "minute", "month", "present_over_time", "resets", "round",
-        "scalar", "sgn", "sort", "sort_desc", "sqrt", "time", "timestamp", "vector", "year", "pi",
-    }
-)  # fmt: skip
-_ADDED = frozenset({"sum", "avg", "stddev", "stdvar"})
-
-
-class Shaken(Plan):
-    """A plan whose sums and approximations are off by some units in the last place, as another order would have them.
-
-    What answers something else then has no value to 1e-9, in Prometheus neither: the order of its series is its own.
-    """
-
-    random = Random(0)
-
-    def __init__(self, lanes: Lanes) -> None:
-        super().__init__(lanes)
-        self._all: list[Part | Replay] = []
-
-    def part(self, expression: Expression) -> Part:
-        """A part of its own for each occurrence: Prometheus computes each anew, in another order."""
-        part = Part(self._compile(expression))
-        self._all.append(part)
-        return part
-
-    def forget(self) -> None:
-        super().forget()
-        for part in self._all:
-            part.forget()
-
-    def _source(self, node: Expression) -> Feed | Replay:
-        source = super()._source(node)
-        if isinstance(source, Replay):
-            self._replays.clear()
-            self._all.append(source)
-        return source
-
-    def _compile(self, node: Expression) -> Evaluate:
-        evaluate = super()._compile(node)
-        match node:
-            case Call() if node.function not in _EXACT:
-                return self._shaking(evaluate)
-            case Aggregation() if node.operator in _ADDED or node.operator == "quantile":
-                return self._shaking(evaluate)
-            case Binary() if node.operator in {"^", "atan2"}:
-                return self._shaking(evaluate)
-        return evaluate
-
-    def _shaking(self, evaluate: Evaluate) -> Evaluate:
-        def shaken(step_ms: int) -> Value:
-            value = evaluate(step_ms)
-            if isinstance(value, Vector):
-                return Vector(value.domain, self._shake(value.values), value.present)
-            return float(self._shake(np.array([value]))[0])
-
-        return shaken
-
-    def _shake(self, values: Floats) -> Floats:
-        shaken: Floats = values * np.array([1.0 + self.random.randrange(-4, 5) * 2.0**-52 for _ in values])
-        return shaken
-
-    def _fold(
-        self, operand: Part, grouping: Grouping, compute: Callable[[Floats, Indices, int], Floats]
-    ) -> Callable[[int], Vector]:
-        if compute in {AGGREGATORS[name] for name in _ADDED}:
-            inner = compute
-
-            def compute(values: Floats, groups: Indices, size: int) -> Floats:
-                return inner(self._shake(values), groups, size)
-
-        return super()._fold(operand, grouping, compute)
-
-
-def _gap(first: float, second: float) -> float:
-    """Absolute; infinite where they cannot be compared."""
-    off = difference(first, second)
-    return abs(first - second) if 0.0 < off < math.inf else off
-
-
-def is_undetermined(stored: Stored, text: str, at_ms: int, ours: Answer, theirs: Answer) -> bool:
-    """Whether the two answers differ by no more than rounding can make of the expression."""
-    expression = parse_expression(text)
-    shaken = [evaluate(stored, expression, at_ms, 0, Shaken) for _ in range(24)]
-    if ours is None or theirs is None:
-        return any((answer is None) != (ours is None) for answer in shaken)
-    answers = [answer for answer in shaken if answer is not None]
-    if ours.keys() != theirs.keys() and all(answer.keys() == ours.keys() for answer in answers):
-        return False
-    for labels in ours.keys() & theirs.keys():
-        moved = max((_gap(answer[labels], ours[labels]) for answer in answers if labels in answer), default=0.0)
-        if difference(ours[labels], theirs[labels]) > RELATIVE and _gap(ours[labels], theirs[labels]) > 100 * moved:
-            return False
-    return True

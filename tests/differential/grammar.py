@@ -10,10 +10,22 @@ from random import Random
 
 from streams.promql.expression import ValueType
 from streams.promql.functions import AGGREGATIONS, ARITHMETIC, CHOOSERS, COMPARISONS, SET_OPERATORS, SIGNATURES
+from tests.differential.native_series import NATIVE_METRICS
 
 # Stands for the story's name in the text of a term.
 STORY = "@@"
-_METRICS = ("requests", "queue", "noise", "level", "up", "latency_bucket")
+_FLOAT_METRICS = ("requests", "queue", "noise", "level", "up", "latency_bucket")
+# Where an expression is about native histograms, some numbers are among them.
+_MIXED_METRICS = (*NATIVE_METRICS * 3, "level", "up", "requests")
+_NATIVE_SHARE = 0.4
+# What makes something of histograms, and so is worth more draws there than what ignores them.
+_NATIVE_FUNCTIONS = (
+    "avg_over_time", "changes", "count_over_time", "delta", "histogram_avg", "histogram_count", "histogram_fraction",
+    "histogram_quantile", "histogram_stddev", "histogram_stdvar", "histogram_sum", "idelta", "increase", "irate",
+    "last_over_time", "present_over_time", "rate", "resets", "sum_over_time", "timestamp",
+)  # fmt: skip
+_NATIVE_OPERATORS = ("*", "/", "+", "-", "==", "!=", "and", "or", "unless")
+_NATIVE_AGGREGATIONS = ("avg", "count", "count_values", "group", "limitk", "sum", "sum")
 _MATCHERS = ("", "", "", "", "", 'zone="a"', 'zone!="a"', 'pod=~"pod-[01]"', 'pod!~".*-1"', 'missing="1"')
 _MORE_MATCHERS: dict[str, Sequence[str]] = {
     "requests": ('code=~"5.."', 'code="200"', 'code!~"4.*|200"'),
@@ -74,9 +86,11 @@ class Grammar:
     def __init__(self, random: Random) -> None:
         self._random = random
         self._inside = 0  # subqueries around what is drawn
+        self._is_native = False
 
     def draw(self) -> Term:
         """An expression."""
+        self._is_native = self._random.random() < _NATIVE_SHARE
         if self._random.random() < 0.03:
             return self.scalar(3)
         return self.vector(self._random.choice((1, 1, 2, 2, 3, 4)))
@@ -107,31 +121,34 @@ class Grammar:
         as_bool = " bool" if operator in COMPARISONS else ""
         return term("scalar", f"(%% {operator}{as_bool} %%)", self.scalar(depth - 1), self.scalar(depth - 1))
 
-    def selector(self, metrics: Sequence[str] = _METRICS) -> Term:
-        """Series at a moment."""
+    def selector(self, metrics: Sequence[str] = ()) -> Term:
+        """Series at a moment; metrics: of one of these."""
         return term("vector", self._series(metrics) + self._random.choice(_OFFSETS))
 
     def range_of(self, depth: int) -> Term:
         """Series over a range, or a subquery."""
         if depth <= 0 or self._inside > 1 or self._random.random() < 0.7:
             window = f"[{self._random.choice(_RANGES)}]"
-            return term("range", self._series(_METRICS) + window + self._random.choice(_OFFSETS))
+            return term("range", self._series() + window + self._random.choice(_OFFSETS))
         self._inside += 1
         inner = self.vector(depth - 1)
         self._inside -= 1
         return term("range", f"(%%)[{self._random.choice(_SUBQUERIES)}]{self._random.choice(_OFFSETS)}", inner)
 
-    def _series(self, metrics: Sequence[str]) -> str:
-        metric = self._random.choice(metrics)
+    def _series(self, metrics: Sequence[str] = ()) -> str:
+        metric = self._random.choice(metrics or (_MIXED_METRICS if self._is_native else _FLOAT_METRICS))
         matcher = self._random.choice((*_MATCHERS, *_MORE_MATCHERS.get(metric, ())))
         inside = f'{{story="{STORY}"' + (f", {matcher}" if matcher else "")
         # Within a subquery Prometheus also refuses equal labels at different moments, which is no matter of a moment.
-        if metrics is _METRICS and not self._inside and self._random.random() < 0.05:
-            return inside + ', __name__=~"queue|level"}'
+        if not metrics and not self._inside and self._random.random() < 0.05:
+            names = "duration|mixed|level" if self._is_native else "queue|level"
+            return f'{inside}, __name__=~"{names}"}}'
         return metric + inside + "}"
 
     def _call(self, depth: int) -> Term:
         names = sorted(name for name, signature in SIGNATURES.items() if signature.gives == "vector")
+        if self._is_native and self._random.random() < 0.7:
+            names = [name for name in names if name in _NATIVE_FUNCTIONS]
         return self._function(self._random.choice(names), depth)
 
     def _function(self, name: str, depth: int) -> Term:
@@ -147,7 +164,9 @@ class Grammar:
             return term("scalar", self._random.choice(_SCALARS[name])) if name in _SCALARS else self.scalar(depth - 1)
         if kind == "range":
             return self.range_of(depth)
-        return self._buckets(depth) if name.startswith("histogram") else self.vector(depth - 1)
+        if name in {"histogram_quantile", "histogram_fraction"} and not self._is_native:
+            return self._buckets(depth)
+        return self.vector(depth - 1)
 
     def _texts(self, name: str) -> Sequence[str]:
         choices = _TEXTS[name]
@@ -167,7 +186,10 @@ class Grammar:
         return term("vector", f"sum by (le{self._random.choice(('', ', pod', ', zone'))}) (%%)", counts)
 
     def _aggregation(self, depth: int) -> Term:
-        operator = self._random.choice(sorted(AGGREGATIONS))
+        operators = sorted(AGGREGATIONS)
+        if self._is_native and self._random.random() < 0.7:
+            operators = list(_NATIVE_AGGREGATIONS)
+        operator = self._random.choice(operators)
         labels = self._random.choice(_LABELS)
         grouping = self._random.choice(("", f" by ({labels})", f" without ({labels})"))
         if operator in CHOOSERS:
@@ -183,12 +205,15 @@ class Grammar:
     def _choosing(self, operator: str, grouping: str) -> Term:
         """Of elements without ties, among which Prometheus chooses by chance; of `limitk` only how many."""
         number = term("scalar", self._random.choice(_SCALARS[operator]))
-        noise = self.selector(("noise",))
-        chosen = term("vector", f"{operator}{grouping} (%%, %%)", number, noise)
+        metrics = (*NATIVE_METRICS, "noise") if self._is_native and operator == "limitk" else ("noise",)
+        chosen = term("vector", f"{operator}{grouping} (%%, %%)", number, self.selector(metrics))
         return term("vector", f"count{grouping} (%%)", chosen) if operator == "limitk" else chosen
 
     def _binary(self, depth: int) -> Term:
-        operator = self._random.choice(sorted(ARITHMETIC) + sorted(COMPARISONS) + sorted(SET_OPERATORS))
+        operators = sorted(ARITHMETIC) + sorted(COMPARISONS) + sorted(SET_OPERATORS)
+        if self._is_native and self._random.random() < 0.7:
+            operators = list(_NATIVE_OPERATORS)
+        operator = self._random.choice(operators)
         left = self.vector(depth - 1)
         as_bool = " bool" if operator in COMPARISONS and self._random.random() < 0.3 else ""
         if operator not in SET_OPERATORS and self._random.random() < 0.4:
@@ -211,7 +236,8 @@ class Grammar:
                 one = term("vector", "avg by (pod) (%%)", self.vector(depth - 1))
                 return term("vector", f"(%% {operator} on (pod) group_left %%)", left, one)
             case 3:
-                one = term("vector", "max by (zone, pod) (%%)", self.vector(depth - 1))
+                chosen = "sum" if self._is_native else "max"
+                one = term("vector", f"{chosen} by (zone, pod) (%%)", self.vector(depth - 1))
                 return term("vector", f"(%% {operator} on (pod) group_right (zone) %%)", one, left)
         sides = [term("vector", "sum by (zone) (%%)", side) for side in (left, self.vector(depth - 1))]
         return term("vector", f"(%% {operator} %%)", *sides)

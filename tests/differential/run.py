@@ -19,9 +19,11 @@ from random import Random
 from typing import TextIO
 
 from streams.promql.parse import parse_expression
-from tests.differential.answers import Answer, Peer, compare, evaluate, is_undetermined
+from tests.differential.answers import Answer, Peer, compare, elements_in, evaluate
 from tests.differential.grammar import Grammar, Term
-from tests.differential.series import Series, Stored, tell_series, write_request
+from tests.differential.native_series import NATIVE_METRICS
+from tests.differential.rounding import is_undetermined
+from tests.differential.series import Labels, Series, Stored, tell_series, write_requests
 from tests.differential.shrink import Case, shrink
 from tests.servers.prometheus import run_prometheus
 
@@ -38,11 +40,14 @@ _STEP_MS = 15_000
 class Tally:
     """What a run came to.
 
+    native: cases about native histograms. histograms: how many of the values are such.
     failures: the small cases, as text. undetermined: expressions whose value rounding decides, with their number.
     """
 
     cases: int = 0
+    native: int = 0
     values: int = 0
+    histograms: int = 0
     empty: int = 0
     failed: int = 0
     worst: float = 0.0
@@ -53,8 +58,9 @@ class Tally:
 
     def __str__(self) -> str:
         return (
-            f"differential: {self.cases} cases in {self.seconds:.0f} s, {self.values} values compared, largest "
-            f"relative difference {self.worst:.2g}; nothing there in {self.empty} cases, refused by both in "
+            f"differential: {self.cases} cases in {self.seconds:.0f} s, {self.native} of them about native histograms; "
+            f"{self.values} values compared, {self.histograms} of them histograms, largest relative difference "
+            f"{self.worst:.2g}; nothing there in {self.empty} cases, refused by both in "
             f"{self.failed}, decided by rounding in {len(self.undetermined)}, different in {len(self.failures)}"
         )
 
@@ -89,7 +95,8 @@ class Differential:
     def _write(self, series: Series) -> tuple[str, Stored]:
         self._stories += 1
         story = f"s{self._stories}"
-        self._peer.write(write_request(series, story))
+        for request in write_requests(series, story):
+            self._peer.write(request)
         return story, Stored(series, story, self._end_ms)
 
     def _ask(self, case: Case, story: str, stored: Stored) -> tuple[Answer, Answer]:
@@ -101,6 +108,7 @@ class Differential:
         tally = self.tally
         tally.cases += 1
         tally.functions.update(_names(case.expression))
+        tally.native += any(metric in str(case.expression) for metric in NATIVE_METRICS)
         ours, theirs = self._ask(case, story, stored)
         verdict = compare(ours, theirs)
         if verdict.wrong:
@@ -112,7 +120,9 @@ class Differential:
             tally.failed += 1
         else:
             tally.empty += not theirs
-            tally.values += len(theirs)
+            elements = elements_in(theirs)
+            tally.values += len(elements)
+            tally.histograms += sum(bool(part) for _, part in elements)
             tally.worst = max(tally.worst, verdict.worst)
 
     def _fails(self, case: Case) -> bool:
@@ -143,7 +153,10 @@ def _names(expression: Term) -> Counter[str]:
 def _shown(answer: Answer) -> str:
     if answer is None:
         return "refused"
-    return "; ".join(f"{dict(labels)} {value!r}" for labels, value in sorted(answer.items())) or "nothing"
+    shown: dict[Labels, list[str]] = {}
+    for (labels, part), value in answer.items():
+        shown.setdefault(labels, []).append(f"{part} {value!r}".lstrip())
+    return "; ".join(f"{dict(labels)} {', '.join(parts)}" for labels, parts in sorted(shown.items())) or "nothing"
 
 
 def run(seed: int, cases: int, *, keep_going: bool = False, progress: Callable[[str], None] = lambda _: None) -> Tally:

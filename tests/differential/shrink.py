@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from streams.wire.histogram_message import HistogramMessage
 from tests.differential.grammar import STORY, Term
+from tests.differential.native_series import value_text
 from tests.differential.series import Series
 from tests.property.reference_promql import is_stale
 
@@ -27,12 +29,15 @@ class Case:
         lines = [str(self.expression).replace(f'story="{STORY}", ', "").replace(f'{{story="{STORY}"}}', "")]
         lines[0] += f"   at {self.at_ms / 1000:.3f} after {self.before} steps"
         for labels, samples in sorted(self.series.items()):
-            values = ", ".join(
-                f"{(time_ms - self.at_ms) / 1000:+g}s {'stale' if is_stale(value) else repr(value)}"
-                for time_ms, value in samples
-            )
+            values = ", ".join(f"{(time_ms - self.at_ms) / 1000:+g}s {_shown(value)}" for time_ms, value in samples)
             lines.append(f"  {dict(labels)}: {values}")
         return "\n".join(lines)
+
+
+def _shown(value: float | HistogramMessage) -> str:
+    if not isinstance(value, float):
+        return value_text(value)
+    return "stale" if is_stale(value) else repr(value)
 
 
 def shrink(case: Case, fails: Callable[[Case], bool]) -> Case:

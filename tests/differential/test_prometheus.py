@@ -20,6 +20,8 @@ def test_generated_expressions_equal_prometheus(capsys: pytest.CaptureFixture[st
     assert not tally.failures, tally.failures[0]
     assert tally.cases == CASES
     assert tally.values > CASES
+    assert tally.native > CASES / 4
+    assert tally.histograms > CASES / 10
     # What rounding decides proves nothing, so there must be next to none of it.
     assert len(tally.undetermined) < CASES / 200, tally.undetermined[:5]
     missing = (SIGNATURES.keys() | AGGREGATIONS.keys()) - tally.functions.keys()

@@ -23,6 +23,21 @@ SERIES = r"""
       - {series: 'lat_bucket{le="0.1"}', values: '0+3x20'}
       - {series: 'lat_bucket{le="0.5"}', values: '0+8x20'}
       - {series: 'lat_bucket{le="+Inf"}', values: '0+10x20'}
+      - series: 'took{job="a"}'
+        values: '{{schema:1 sum:3 count:4 z_bucket:1 z_bucket_w:0.001 buckets:[1 1 1]}}+{{schema:1 sum:6 count:8
+          z_bucket:2 z_bucket_w:0.001 buckets:[2 2 2]}}x20'
+      - series: 'took{job="b"}'
+        values: '{{sum:-3 count:6 buckets:[1 2] offset:-1 n_buckets:[3]}}+{{schema:1 sum:1 count:2 buckets:[1 0 1]}}x9
+          _x2 {{count:2 sum:1 buckets:[2]}}x5'
+      - series: sizes
+        values: '{{schema:-53 sum:9 count:4 custom_values:[1 5 10] buckets:[1 2 0 1]}}x3
+          {{schema:-53 sum:30 count:9 custom_values:[1 10] buckets:[1 2 6]}}-{{schema:-53 sum:1 count:1
+          custom_values:[1 10] buckets:[0 0 1]}}x4'
+      - series: level
+        values: '{{sum:4 count:2 buckets:[1 1] counter_reset_hint:gauge}}x3 5
+          {{sum:8 count:4 buckets:[2 2] counter_reset_hint:gauge}}x3'
+      - series: again
+        values: '{{sum:4 count:4 buckets:[4]}}x3 {{sum:4 count:4 buckets:[4] counter_reset_hint:reset}}x3 stale'
 """
 AGREED = [
     ("hits_total", "2m", {'hits_total{job="a",code="200"}': "120", 'hits_total{job="b",code="200"}': "99"}),
@@ -42,6 +57,35 @@ AGREED = [
     ("1 + 2 * 3", "0", {"{}": "7"}),
     ("vector(1) / 0", "0", {"{}": ".inf"}),
     ("nothing", "5m", {}),
+    ("histogram_count(took)", "3m", {'{job="a"}': "28", '{job="b"}': "12"}),
+    ("histogram_sum(sum(took))", "3m", {"{}": "21"}),
+    ("histogram_avg(rate(took[4m]))", "8m", {'{job="a"}': "0.75", '{job="b"}': "0.5"}),
+    ("histogram_quantile(0.5, sum(rate(took[5m])))", "9m", {"{}": "1"}),
+    ("histogram_fraction(0, 1, took)", "1m", {'{job="a"}': "0.5", '{job="b"}': "0.5"}),
+    ("histogram_stddev(level)", "1m", {"{}": "1.0036729113016427"}),
+    ("histogram_stdvar(sizes)", "1m", {"{}": ".inf"}),
+    ("count_values('what', sizes)", "2m", {'{what="{count:4, sum:9, [-Inf,1]:1, (1,5]:2, (10,+Inf]:1}"}': "1"}),
+    ("resets(again[7m])", "6m", {"{}": "0"}),  # only numbers tell: a stored hint is not believed
+    ("resets(took[20m])", "18m", {'{job="a"}': "0", '{job="b"}': "1"}),
+    ("changes(level[7m])", "7m", {"{}": "2"}),
+    ("rate(level[5m])", "6m", {}),
+    ("again", "8m", {}),
+    ("took > 1", "3m", {}),
+]  # fmt: skip
+# Histograms as results.
+AGREED_HISTOGRAMS = [
+    ("irate(took[4m])", "8m", {
+        '{job="a"}': "{{schema:1 count:0.13333333333333333 sum:0.1 z_bucket:0.03333333333333333 z_bucket_w:0.001 "
+                     "counter_reset_hint:gauge buckets:[0.03333333333333333 0.03333333333333333 0.03333333333333333]}}",
+        '{job="b"}': "{{count:0.03333333333333333 sum:0.016666666666666666 counter_reset_hint:gauge "
+                     "buckets:[0.016666666666666666 0.016666666666666666]}}",
+    }),
+    ("level * 2", "1m", {"{}": "{{count:4 sum:8 counter_reset_hint:gauge buckets:[2 2]}}"}),
+    ("level", "2m", {"level": "{{count:2 sum:4 counter_reset_hint:gauge buckets:[1 1]}}"}),
+    ("-level", "2m", {"{}": "{{count:-2 sum:-4 counter_reset_hint:gauge buckets:[-1 -1]}}"}),
+    ("sizes", "0", {"sizes": "{{schema:-53 count:4 sum:9 custom_values:[1 5 10] buckets:[1 2 0 1]}}"}),
+    ("sum_over_time(level[2m])", "2m", {"{}": "{{count:4 sum:8 counter_reset_hint:gauge buckets:[2 2]}}"}),
+    ("level - level", "2m", {"{}": "{{counter_reset_hint:gauge}}"}),
 ]  # fmt: skip
 
 
@@ -54,8 +98,15 @@ def written(tmp_path: Path, cases: str, series: str = SERIES, head: str = "fuzzy
 
 
 def case(expr: str, eval_time: str, samples: dict[str, str]) -> str:
-    listed = "".join(f"\n          - {{labels: '{labels}', value: {value}}}" for labels, value in samples.items())
-    return f"      - expr: '{expr}'\n        eval_time: {eval_time}\n        exp_samples:{listed or ' []'}\n"
+    listed = "".join(
+        f"\n          - {{labels: '{labels}', {written_value(value)}}}" for labels, value in samples.items()
+    )
+    head = f"      - expr: |-\n          {expr}\n        eval_time: {eval_time}\n"
+    return f"{head}        exp_samples:{listed or ' []'}\n"
+
+
+def written_value(value: str) -> str:
+    return f"histogram: '{value}'" if value.startswith("{") else f"value: {value}"
 
 
 def verdicts(path: Path) -> tuple[int, int]:
@@ -69,7 +120,7 @@ def verdicts(path: Path) -> tuple[int, int]:
 
 
 def test_both_pass_the_same_file(tmp_path: Path) -> None:
-    path = written(tmp_path, "".join(case(*one) for one in AGREED))
+    path = written(tmp_path, "".join(case(*one) for one in AGREED + AGREED_HISTOGRAMS))
     assert verdicts(path) == (0, 0)
 
 
@@ -84,6 +135,11 @@ def test_both_pass_the_same_file(tmp_path: Path) -> None:
         ("tenths * 1", "4m", {"{}": "0.4", '{a="b"}': "0.4"}),
         ("hits_total + on (job) hits_total", "4m", {}),  # many to many
         ("load", "1m", {r'load{path="a\"b\\c"}': "1"}),  # NaN
+        ("level", "1m", {"level": "2"}),  # a histogram
+        ("level", "4m", {"level": "{{count:2 sum:4 counter_reset_hint:gauge buckets:[1 1]}}"}),  # a number
+        ("level", "1m", {"level": "{{count:2 sum:4 buckets:[1 1]}}"}),  # no gauge
+        ("level", "1m", {"level": "{{count:2 sum:4 counter_reset_hint:gauge offset:1 buckets:[1 1]}}"}),
+        ("level * 2", "1m", {"{}": "{{count:4 sum:8.1 counter_reset_hint:gauge buckets:[2 2]}}"}),
     ],
     ids=str,
 )
@@ -92,7 +148,25 @@ def test_both_fail_the_same_file(tmp_path: Path, wrong: tuple[str, str, dict[str
 
 
 @pytest.mark.parametrize(
-    "values", ["1+2", "1x", "1x2.5", "Stale", "stalex2", "1,2", "1+2x-3", "_+1x2", "{{}}x", "{{schema}}", "{{shape:1}}"]
+    "values",
+    [
+        "1+2",
+        "1x",
+        "1x2.5",
+        "Stale",
+        "stalex2",
+        "1,2",
+        "1+2x-3",
+        "_+1x2",
+        "{{}}x",
+        "{{schema}}",
+        "{{shape:1}}",
+        "{{schema:1}}+{{schema:0}}x2",
+        "{{}}+{{schema:-53 custom_values:[1]}}x2",
+        "{{schema:9}}",
+        "{{z_bucket_w:-1}}",
+        "{{schema:-53 custom_values:[1] buckets:[1 1 1]}}",
+    ],
 )
 def test_both_refuse_the_same_values(tmp_path: Path, values: str) -> None:
     series = f"\n      - {{series: up, values: '{values}'}}\n"

@@ -1,6 +1,7 @@
 """What was read before, in which order it came and how it was stored changes no byte of a frame."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from random import Random
 
@@ -11,11 +12,22 @@ from hypothesis import strategies as st
 from streams.frame import IndicatorFrame, encode_frame
 from streams.meter import MAX_AHEAD_MS, Meter
 from streams.query import Query
-from streams.series import columns, store, window
-from streams.wire.encode import encode_write_request
+from streams.series import columns, histograms, store, window
+from streams.wire.samples import STALE_NAN
 from tests.property.sample_stories import START_MS, Write, as_series, tell
 from tests.property.test_meter_values import DELAY_MS, EXPRESSIONS, STEP_MS
+from tests.unit.native_samples import Samples, histogram, native_request
 
+NATIVE = (
+    "histogram_quantile(0.9, sum by (zone) (rate(latency[5m])))",
+    "histogram_count(avg(increase(latency[3m])))",
+    "histogram_sum(latency offset 1m)",
+    "histogram_avg(sum_over_time(latency[1m]) / 3)",
+    "histogram_fraction(0, 2, rate(latency[2m:20s]))",
+    "histogram_stddev(sum(latency) - sum(latency offset 1m))",
+    "resets(latency[5m])",
+    'count({__name__=~"latency|queue"})',
+)
 QUERIES = [Query(f"svc/{number}", expr, "sum(rate(requests[5m]))") for number, expr in enumerate(EXPRESSIONS)]
 CHANGE_MS = START_MS // STEP_MS * STEP_MS + 20 * STEP_MS
 
@@ -23,7 +35,7 @@ CHANGE_MS = START_MS // STEP_MS * STEP_MS + 20 * STEP_MS
 def create_meter() -> Meter:
     """All expressions, some of them of another service, which changes them on the way and stops."""
     meter = Meter(STEP_MS, DELAY_MS)
-    meter.define("svc", QUERIES[:30], 0)
+    meter.define("svc", QUERIES[:30] + [Query(f"svc/native-{n}", expr) for n, expr in enumerate(NATIVE)], 0)
     meter.define("other", QUERIES[30:40], 0)
     meter.define("other", QUERIES[25:45], CHANGE_MS)
     meter.define("other", [], CHANGE_MS + 20 * STEP_MS)
@@ -34,8 +46,17 @@ def play(meter: Meter, writes: list[Write]) -> list[IndicatorFrame]:
     frames = []
     for write in writes:
         frames += meter.advance(write.log_time_ms)
-        meter.observe("svc", encode_write_request(as_series(write.samples)), write.log_time_ms)
+        meter.observe("svc", native_request([*as_series(write.samples), *natives_of(write)]), write.log_time_ms)
     return frames
+
+
+def natives_of(write: Write) -> Iterator[tuple[Mapping[str, str], Samples]]:
+    """The same latencies as native histograms; how many there are says in which buckets."""
+    for labels, time_ms, value in write.samples:
+        if labels.get("le") == "+Inf":
+            counts = (value // 3, 0.0, value // 2 if value % 5 else 0.0, value - value // 2 - value // 3)
+            sample = histogram(*counts, total=value) if math.isfinite(value) else histogram(total=STALE_NAN)
+            yield {"__name__": "latency", "pod": labels["pod"], "zone": labels["zone"]}, [(time_ms, sample)]
 
 
 def shuffled(random: Random, write: Write) -> list[Write]:
@@ -100,11 +121,15 @@ def _moving_epoch(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(store, "_REBASE_MS", 100_000)
 
 
+def _frequent_sweeps(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(histograms, "_FEW", -1_000_000)
+
+
 def _slow_growth(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(columns, "_MOST_GROWTH", 2)
 
 
-@pytest.mark.parametrize("arrange", [_small_parts, _eager_renumbering, _moving_epoch, _slow_growth])
+@pytest.mark.parametrize("arrange", [_small_parts, _eager_renumbering, _moving_epoch, _frequent_sweeps, _slow_growth])
 @settings(max_examples=3, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_how_series_are_stored_changes_nothing(arrange: Callable[[pytest.MonkeyPatch], None], seed: int) -> None:

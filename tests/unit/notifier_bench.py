@@ -90,6 +90,9 @@ class FakeProducer:
     async def start(self) -> None:
         self.starts += 1
 
+    async def flush(self) -> None:
+        pass
+
     async def stop(self) -> None:
         pass
 

@@ -33,10 +33,12 @@ SERIES = """
 """
 
 
-def run(cases: str, *, head: str = "", series: str = SERIES, recorded: tuple[str, ...] = ()) -> list[Result]:
+def run(
+    cases: str, *, head: str = "", series: str = SERIES, budgets: str = BUDGETS, recorded: tuple[str, ...] = ()
+) -> list[Result]:
     indented = "".join(f"    {line}\n" for line in f"input_series:{series}{cases}".splitlines())
     tests = load_test_file(f"{head}\ntests:\n  - name: orders\n{indented}", "test.yaml")
-    return run_tests(tests, load_budgets(BUDGETS, "shop.yaml", step_ms=60_000), recorded)
+    return run_tests(tests, load_budgets(budgets, "shop.yaml", step_ms=60_000), recorded)
 
 
 def only(results: list[Result]) -> Result:
@@ -156,24 +158,62 @@ def test_an_expression_that_has_no_value_fails_with_the_reason() -> None:
         ("promql_expr_test: [{expr: queue @ 5}]", "@ is not supported"),
         ("promql_expr_test: [{expr: 'sum(rule:a)'}]", "rule:a comes from a rule"),
         ("promql_expr_test: [{expr: 'sum({job=\"x\"})'}]", "comes from a rule"),
-        ("promql_expr_test: [{expr: nh}]", "nh has native histograms"),
-        ("promql_expr_test: [{expr: queue, exp_samples: [{labels: queue, histogram: '{{}}'}]}]", "native histograms"),
         ("alert_rule_test: [{eval_time: 5m, alertname: A}]", "alerting rules are not evaluated"),
         ("external_labels: {cluster: a}", "alerting rules are not evaluated"),
         ("external_url: 'http://a'", "alerting rules are not evaluated"),
     ],
 )
 def test_what_is_not_evaluated_is_said(cases: str, reason: str) -> None:
-    series = SERIES + "  - {series: nh, values: '{{count:1}}x5'}\n"
-    result = only(run(cases, series=series, recorded=("rule:a",)))
+    result = only(run(cases, recorded=("rule:a",)))
     assert result.outcome == "not_evaluated"
     assert reason in result.reason
 
 
-def test_budgets_over_native_histograms_are_not_evaluated() -> None:
-    series = '\n  - {series: \'a{service="shop"}\', values: "{{count:1}}x5"}\n'
-    result = only(run("alert_test: [{service: shop, eval_time: 5m, exp_alerts: []}]", series=series))
-    assert (result.outcome, result.reason) == ("not_evaluated", "a has native histograms, which are not supported yet")
+NATIVE = """
+  - series: took_seconds{service="shop"}
+    values: '{{sum:6 count:3 buckets:[1 2]}}+{{sum:60 count:60 buckets:[30 30]}}x20'
+"""
+
+
+def test_native_histograms_are_measured_and_expected() -> None:
+    cases = """
+promql_expr_test:
+  - {expr: histogram_count(took_seconds), eval_time: 2m, exp_samples: [{labels: '{service="shop"}', value: 123}]}
+  - {expr: 'histogram_quantile(1, took_seconds)', eval_time: 2m, exp_samples: [{labels: '{service="shop"}', value: 2}]}
+  - expr: rate(took_seconds[5m])
+    eval_time: 10m
+    exp_samples:
+      - labels: '{service="shop"}'
+        histogram: '{{sum:1 count:1 buckets:[0.5 0.5]}}'
+"""
+    assert [result.outcome for result in run(cases, series=NATIVE)] == ["passed"] * 3
+
+
+@pytest.mark.parametrize(
+    ("expr", "expected", "got"),
+    [
+        ("took_seconds * 2", "histogram: '{{sum:12 count:6 buckets:[2 5]}}'", "{{count:6 sum:12 buckets:[2 4]}}"),
+        ("took_seconds * 2", "value: 12", "{{count:6 sum:12 buckets:[2 4]}}"),
+        ("histogram_count(took_seconds)", "histogram: '{{count:3}}'", "3"),
+    ],
+)
+def test_another_histogram_than_expected_fails_and_is_shown(expr: str, expected: str, got: str) -> None:
+    case = f"promql_expr_test: [{{expr: {expr}, exp_samples: [{{labels: '{{service=\"shop\"}}', {expected}}}]}}]"
+    result = only(run(case, series=NATIVE))
+    assert result.outcome == "failed"
+    assert [row.got for row in result.rows] == [got]
+
+
+def test_a_histogram_that_contradicts_itself_fails_with_the_reason() -> None:
+    series = "\n  - {series: a, values: '{{count:-1}}'}\n"
+    result = only(run("promql_expr_test: [{expr: a}]", series=series))
+    assert (result.outcome, result.reason) == ("failed", "series 1: a histogram has a negative count")
+
+
+def test_budgets_over_native_histograms_are_evaluated() -> None:
+    text = BUDGETS.replace("max by (route) (queue{$selector})", "histogram_count(took_seconds{$selector})")
+    cases = "indicator_test: [{service: shop, indicator: queue, eval_time: 1m, exp_value: 63}]"
+    assert only(run(cases, series=NATIVE, budgets=text)).outcome == "passed"
 
 
 def test_the_evaluation_interval_is_the_step() -> None:

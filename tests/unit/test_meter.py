@@ -168,10 +168,10 @@ def test_a_series_whose_samples_are_all_refused_takes_no_place() -> None:
     assert meter.series_count == 0
 
 
-def test_histograms_and_exemplars_are_told() -> None:
-    frame = encode_frame({"__name__": "up"}, [(NOW, 1.0)]) + encode_bytes(3, b"\x09" + bytes(8)) + encode_bytes(4, b"")
+def test_exemplars_are_told() -> None:
+    frame = encode_frame({"__name__": "up"}, [(NOW, 1.0)]) + encode_bytes(3, b"\x09" + bytes(8))
     observed = create().observe("svc", join_series([frame]), NOW)
-    assert (observed.samples, observed.dropped) == (1, {"exemplar": 1, "histogram": 1})
+    assert (observed.samples, observed.dropped) == (1, {"exemplar": 1})
 
 
 def test_known_series_go_on_at_the_series_limit() -> None:

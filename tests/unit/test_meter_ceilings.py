@@ -80,7 +80,7 @@ def test_room_comes_back_when_those_who_took_it_are_idle() -> None:
     later = NOW + 400_000
     meter.advance(later)
     for number in range(100):
-        meter.observe("a", request(later, f"other-{number}"), later)
+        meter.observe("a", request(later, f"new-{number}"), later)
     assert 20 < full == meter.series_count
 
 

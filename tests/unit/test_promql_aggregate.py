@@ -35,6 +35,9 @@ SERIES = {
         ('count without (pod) ({zone="y"})', {"zone=y": 2.0}),
         ('sum by (__name__, zone) ({zone="y"}) * 1', {"": None}),
         ("max(missing)", {"": None}),
+        ("stddev(g * 0 + 0.1)", {"": 0.0}),
+        ("stdvar(g * 0 + 1795573276.848)", {"": 0.0}),
+        ("stdvar(g)", {"": 14.0}),
     ],
 )
 def test_an_aggregation(expr: str, expected: dict[str, float | None]) -> None:

@@ -5,11 +5,11 @@ import math
 import pytest
 
 from streams.meter import Meter
-from streams.promql.evaluate import Element, Series, evaluate
+from streams.native.histogram import NativeHistogram
+from streams.promql.evaluate import Element, Series, evaluate, write_request_of
 from streams.promql.parse import PromqlError, PromqlSyntaxError, parse_expression
 from streams.promql.vector import EvaluationError
 from streams.query import Query
-from streams.wire.encode import encode_write_request
 from streams.wire.samples import STALE_NAN
 
 STEP_MS = 60_000
@@ -20,7 +20,7 @@ SERIES: list[Series] = [
 ]
 
 
-def at(expr: str, at_ms: int) -> dict[str, float]:
+def at(expr: str, at_ms: int) -> dict[str, float | NativeHistogram]:
     return {
         dict(element.labels).get("job", ""): element.value
         for element in evaluate(parse_expression(expr), SERIES, at_ms)
@@ -42,7 +42,7 @@ def test_it_is_what_a_meter_publishes(expr: str) -> None:
     meter.resume_after(0)
     for step in range(STEP_MS, 16 * STEP_MS, STEP_MS):
         arrived = [(labels, [p for p in pairs if step - STEP_MS < p[0] <= step]) for labels, pairs in SERIES]
-        meter.observe("api", encode_write_request([item for item in arrived if item[1]]), step)
+        meter.observe("api", write_request_of([item for item in arrived if item[1]]), step)
         (frame,) = meter.advance(step)
         since = [(labels, [pair for pair in pairs if pair[0] > 0]) for labels, pairs in SERIES]
         elements = evaluate(parse_expression(expr), since, step)
@@ -51,7 +51,9 @@ def test_it_is_what_a_meter_publishes(expr: str) -> None:
 
 
 def test_nan_and_infinities_are_themselves() -> None:
-    assert math.isnan(at("load", 30_000)["a"])
+    value = at("load", 30_000)["a"]
+    assert isinstance(value, float)
+    assert math.isnan(value)
     assert at("load", 60_000) == {"a": math.inf}
     assert at("-load", 89_999) == {"a": -math.inf}
     assert at("load", 90_000) == {}

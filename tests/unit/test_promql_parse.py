@@ -67,7 +67,6 @@ def test_types_are_known(text: str, kind: str) -> None:
         ("1 + info(a)", "function info is not supported: it joins series", 4),
         ("info(a) + info(b)", "function info is not supported", 0),
         ('b{x="info("} + info(a)', "function info is not supported", 15),
-        ("histogram_count(a)", "histogram_count is not supported: it reads native histograms", 0),
         ("limit_ratio(0.5, a)", "aggregation limit_ratio is not supported: it draws", 0),
         ("a[5m:1m]", "a range of samples is no indicator", None),
         ("sum(rate(a[1d:30s]))", "take 2880 evaluations at every step, at most 1440", 10),

@@ -5,7 +5,9 @@ import struct
 
 import pytest
 
-from streams.promql.histogram_notation import HistogramSample, NativeHistogram, parse_histogram
+from budgets.unit_test.compare import agree, histogram_text
+from streams.native.histogram import NativeHistogram
+from streams.promql.histogram_notation import WrittenHistogram, parse_histogram
 from streams.promql.series_notation import MOST_VALUES, NotationError, parse_metric, parse_values
 from streams.wire.samples import STALE_NAN, STALE_NAN_BITS
 
@@ -115,19 +117,81 @@ def test_a_native_histogram_is_read_part_by_part() -> None:
         "{{schema:1 sum:-0.3 count:3.1 z_bucket:7.1 z_bucket_w:0.05 buckets:[5.1 10 7] offset:-3 "
         "n_buckets:[4.1 5] n_offset:-5 counter_reset_hint:gauge}}"
     )
-    assert parse_histogram(text) == NativeHistogram(
+    assert parse_histogram(text) == WrittenHistogram(
         schema=1, sum=-0.3, count=3.1, z_bucket=7.1, z_bucket_w=0.05, buckets=(5.1, 10, 7), offset=-3,
         n_buckets=(4.1, 5), n_offset=-5, counter_reset_hint="gauge",
     )  # fmt: skip
-    assert parse_histogram("{{ }}") == parse_histogram("{{}}") == NativeHistogram()
+    assert parse_histogram("{{ }}") == parse_histogram("{{}}") == WrittenHistogram()
     assert parse_histogram("{{schema:-53 custom_values:[5 10] buckets:[1 2 3]}}").custom_values == (5, 10)
 
 
-def test_native_histograms_expand_like_numbers() -> None:
-    one, two = NativeHistogram(count=1), NativeHistogram(count=2)
-    assert parse_values("{{count:1}}") == [HistogramSample(one)]
-    assert parse_values("3 {{count:1}}x1 _") == [3, HistogramSample(one), HistogramSample(one), None]
-    assert parse_values("{{count:1}}-{{count:2}}x2") == [HistogramSample(one, two, -factor) for factor in range(3)]
+def test_what_is_written_is_what_is_measured() -> None:
+    text = "{{schema:1 count:9 sum:-2 z_bucket:1 z_bucket_w:0.5 offset:-2 buckets:[1 0 2] n_offset:3 n_buckets:[0.5]}}"
+    histogram = parse_histogram(text).measured()
+    assert histogram.positive.indices.tolist() == [-2, -1, 0]
+    assert histogram.positive.counts.tolist() == [1, 0, 2]
+    assert histogram.negative.indices.tolist() == [3]
+    assert (histogram.schema, histogram.count, histogram.sum, histogram.hint) == (1, 9, -2, "unknown")
+    assert histogram_text(histogram) == text
+    custom = "{{schema:-53 count:3 sum:4 custom_values:[0.5 1] counter_reset_hint:gauge offset:1 buckets:[1 2]}}"
+    assert histogram_text(parse_histogram(custom).measured()) == custom
+    assert histogram_text(parse_histogram("{{buckets:[0 0]}}").measured()) == "{{}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expanded"),
+    [
+        ("{{count:1}}", ["{{count:1}}"]),
+        ("3 {{count:1}}x1 _", [3, "{{count:1}}", "{{count:1}}", None]),
+        (
+            "{{count:9 sum:4 buckets:[5 4]}}-{{count:2 sum:1 buckets:[2]}}x2",
+            ["{{count:9 sum:4 buckets:[5 4]}}", "{{count:7 sum:3 buckets:[3 4]}}", "{{count:5 sum:2 buckets:[1 4]}}"],
+        ),
+        (
+            "{{schema:0 count:1 offset:1 buckets:[1]}}+{{schema:1 count:2 offset:2 buckets:[1 1]}}x1",
+            ["{{count:1 offset:1 buckets:[1]}}", "{{count:3 offset:1 buckets:[2 1]}}"],
+        ),
+    ],
+)
+def test_native_histograms_expand_like_numbers(text: str, expanded: list[str | float | None]) -> None:
+    values = parse_values(text)
+    assert [histogram_text(value) if isinstance(value, NativeHistogram) else value for value in values] == expanded
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{schema:1 buckets:[1]}}+{{schema:0 buckets:[1]}}x1",  # finer than what is added
+        "{{buckets:[1]}}+{{schema:-53 custom_values:[1] buckets:[1]}}x1",
+    ],
+)
+def test_histograms_that_do_not_fit_together_are_refused(text: str) -> None:
+    with pytest.raises(NotationError, match="cannot be added up"):
+        parse_values(text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("{{count:1 buckets:[1]}}", "{{count:1 buckets:[1 0 0]}}", True),
+        ("{{count:1 buckets:[1]}}", "{{count:1 buckets:[0 1] offset:-1}}", True),
+        ("{{count:1 buckets:[1]}}", "{{count:1 buckets:[1] counter_reset_hint:reset}}", True),
+        ("{{count:1 buckets:[1]}}", "{{count:1 buckets:[1] counter_reset_hint:gauge}}", False),
+        ("{{count:1 buckets:[1]}}", "{{count:1 buckets:[1] offset:1}}", False),
+        ("{{count:1 buckets:[1]}}", "{{count:1 n_buckets:[1]}}", False),
+        ("{{count:1 buckets:[1]}}", "{{count:1.0000000001 buckets:[1]}}", True),
+        ("{{count:1 buckets:[1]}}", "{{count:1.00001 buckets:[1]}}", False),
+        ("{{sum:nan}}", "{{sum:nan}}", True),
+        ("{{schema:1}}", "{{schema:2}}", False),
+        ("{{schema:-53 custom_values:[1]}}", "{{schema:-53 custom_values:[2]}}", False),
+        ("{{schema:-53 custom_values:[1]}}", "{{schema:-53 custom_values:[1 2]}}", False),
+        ("{{z_bucket_w:1}}", "{{z_bucket_w:2}}", False),
+    ],
+)
+def test_histograms_agree_when_all_their_numbers_do(one: str, other: str, same: bool) -> None:
+    first, second = (parse_histogram(text).measured() for text in (one, other))
+    assert agree(first, second) is agree(second, first) is same
+    assert not agree(first, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +204,11 @@ def test_native_histograms_expand_like_numbers() -> None:
         ("{{buckets:[]}}", "expected numbers in brackets"),
         ("{{buckets:5}}", "expected numbers in brackets"),
         ("{{counter_reset_hint:never}}", "expected one of gauge"),
+        ("{{offset:99999999}}", "expected at most"),
+        ("{{z_bucket_w:nan}}", "expected a number from 0 on"),
+        ("{{z_bucket_w:-1}}", "expected a number from 0 on"),
+        ("{{schema:-53 custom_values:[1] buckets:[1 1 1]}}", "1 custom_values bound 2 of them"),
+        ("{{schema:-53 custom_values:[1] offset:-1 buckets:[1 1]}}", "1 custom_values bound 2 of them"),
         ("{{sum:1 sum:2}}", "twice"),
         ("{{sum}}", "expected a part"),
     ],

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from streams.wire.encode import encode_frame
+from streams.wire.encode import encode_frame, encode_write_request
 from streams.wire.errors import MalformedError, TooLargeError
 from streams.wire.frame import read_frame
 from streams.wire.histogram import MAX_HISTOGRAM_BYTES, is_float, read_histogram
 from streams.wire.limits import DEFAULT_LIMITS
 from streams.wire.protobuf import encode_bytes
+from streams.wire.request import split_series
 from streams.wire.samples import STALE_NAN
 from tests.unit.write_request_2 import Histogram
 
@@ -119,3 +120,14 @@ def test_a_frame_says_which_histograms_it_has() -> None:
     assert [one.timestamp for one in read.native] == [NOW_MS, NOW_MS]
     with pytest.raises(MalformedError, match="negative count"):
         read_frame(frame + encode_bytes(4, encode(FLOAT | {"count_float": -1.0})), DEFAULT_LIMITS, 10)
+
+
+def test_numbers_and_histograms_of_a_series_are_written_in_their_order() -> None:
+    first, second = read_histogram(encode(EXPONENTIAL)), read_histogram(encode(CUSTOM))
+    request = encode_write_request([({"__name__": "h"}, [(1, 1.0), (2, 2.0), first, second, (NOW_MS + 1, 3.0)])])
+    frames = [read_frame(frame, DEFAULT_LIMITS, 10) for frame in split_series(request)]
+    assert [frame.values for frame in frames] == [[1.0, 2.0], [], [3.0]]
+    assert [frame.native for frame in frames] == [[], [first, second], []]
+    assert len({frame.blob for frame in frames}) == 1
+    (empty,) = split_series(encode_write_request([({"__name__": "h"}, [])]))
+    assert read_frame(empty, DEFAULT_LIMITS, 10).fields == 0

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from aiokafka import AIOKafkaProducer
 
+from agents.kafka.clients import close_producer
 from agents.kafka.codecs import dead_letter_headers
 from agents.kafka.topics import DEAD_LETTER
 from agents.metrics import WebMetrics
@@ -65,7 +66,7 @@ class DeadLetters:
                 )
                 self._metrics.dead_letters.inc()
         finally:
-            await producer.stop()
+            await close_producer(producer)
         self._in_a_row += len(poison)
         if self._in_a_row > MAX_IN_A_ROW:
             raise RuntimeError(f"{self._in_a_row} unreadable records in a row: {poison[-1].reason}")
