@@ -75,6 +75,11 @@ fuzz: setup  ## Fuzz both remote write decoders for ten minutes, guided by cover
 bench: setup servers  ## Measure speed and memory, one benchmark after the other (keep the machine quiet)
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
+.PHONY: peers
+peers: setup servers  ## Measure Driftline beside Prometheus and VictoriaMetrics, same load: CPU, memory, delay
+	benchmarks/peers/install.sh
+	$(BIN)/python -m benchmarks.against_peers $(ARGS)
+
 .PHONY: kafka
 kafka: setup  ## Run an Apache Kafka on this machine until Ctrl-C; prints its address
 	tests/servers/install.sh java kafka

@@ -82,7 +82,7 @@ class HaSettings(_Section):
 class IngestSettings(_Section):
     """The remote-write endpoint. Limits are checked before the work that they bound.
 
-    max_series: series that budgets need and that were written within the last hour; new ones beyond are refused.
+    max_series: series that budgets need, written within the last twenty minutes; new ones beyond are refused.
     max_cached_blobs: series whose labels need not be read again, needed or not; half of it is always held.
     max_remembered_bytes: requests as they came, to recognise series by those before them; about 300 a series.
     """

@@ -13,11 +13,13 @@ import sys
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Iterable
 
 import psutil
 
 from benchmarks import measure
 from benchmarks.peers.prometheus_rules import run_rules
+from budgets.spec.model import ServiceBudget
 from budgets.spec.resolve import queries_of
 from streams.wire.request import compress
 from tests.servers.prometheus import Prometheus
@@ -32,10 +34,10 @@ HEADERS = {
 }
 
 
-def expressions() -> list[str]:
-    """Every indicator's and every weight's expression, as the Meter of the other benchmark has them."""
+def expressions_of(budgets: Iterable[ServiceBudget]) -> list[str]:
+    """Every indicator's and every weight's expression, as a Meter has them."""
     found = []
-    for budget in measure.budgets(SERVICES):
+    for budget in budgets:
         for query in queries_of(budget):
             found.append(query.expr)
             if query.weight_expr is not None:
@@ -52,17 +54,18 @@ def write(prometheus: Prometheus, blobs: list[bytes], number: int, at_ms: int) -
             assert answer.status == 204
 
 
-def query(prometheus: Prometheus, expression: str) -> list[float]:
-    """The values of an instant query."""
+def query(url: str, expression: str) -> list[float]:
+    """The values of an instant query to the API of Prometheus that is there."""
     text = urllib.parse.urlencode({"query": expression})
-    with urllib.request.urlopen(f"{prometheus.url}/api/v1/query?{text}", timeout=30) as answer:
+    with urllib.request.urlopen(f"{url}/api/v1/query?{text}", timeout=30) as answer:
         return [float(element["value"][1]) for element in json.load(answer)["data"]["result"]]
 
 
 def measure_rules(series: int) -> None:
     """Print the rows."""
     blobs = [measure.blob_of(number, SERVICES, series) for number in range(series)]
-    with run_rules(expressions(), STEP_SECONDS) as prometheus:
+    expressions = expressions_of(measure.budgets(SERVICES))
+    with run_rules(expressions, STEP_SECONDS) as prometheus:
         assert prometheus.process is not None
         process = psutil.Process(prometheus.process.pid)
         now_ms = int(time.time() * 1000)
@@ -76,11 +79,11 @@ def measure_rules(series: int) -> None:
             durations.append(sum(own_metric(prometheus, "prometheus_rule_group_last_duration_seconds")))
         cpu = (sum(process.cpu_times()[:2]) - busy) / LIVE_ROUNDS
         resident = process.memory_info().rss
-        (recorded,) = query(prometheus, 'count({__name__=~"bench:.*"})')
-    assert recorded >= len(expressions()), f"{recorded:.0f} of {len(expressions())} rules have a value"
+        (recorded,) = query(prometheus.url, 'count({__name__=~"bench:.*"})')
+    assert recorded >= len(expressions), f"{recorded:.0f} of {len(expressions)} rules have a value"
     print(
         f"prometheus  {sorted(durations)[len(durations) // 2] * 1000:.1f} ms an evaluation over {series} series,"
-        f" {len(expressions())} recording rules; {cpu:.2f} CPU-seconds each 15 s with its receiver"
+        f" {len(expressions)} recording rules; {cpu:.2f} CPU-seconds each 15 s with its receiver"
     )
     print(f"prometheus  {resident / series:.0f} bytes a series resident, five minutes and a half of samples held")
 

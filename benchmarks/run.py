@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# Ten minutes each: they live through whole windows, as time passes.
-LONG = ("recovery", "million")
+# Some ten minutes each: they live through whole windows.
+LONG = ("scale", "churn", "against_peers", "recovery", "million")
 # Each has a `main()` that prints rows. The quick ones first.
 BENCHMARKS = ("measure", "rules", "ingest", "judge", "latency", *LONG)
 

@@ -10,9 +10,8 @@ them as arrays. No value is zero, so every sample takes 18 bytes.
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from random import Random
 
 import aiohttp
@@ -25,6 +24,7 @@ from budgets.spec.model import ServiceBudget
 from streams.wire.frame import encode_sample
 from streams.wire.labels import encode_labels
 from streams.wire.request import join_series
+from streams.wire.samples import STALE_NAN_BITS
 
 INTERVAL_SECONDS = 15.0
 STEP_MS = 15_000
@@ -136,7 +136,16 @@ class Request:
         # Counters rise unevenly, and never fall: the slope of this is always above zero.
         uneven = seconds + 20 * np.sin(seconds / 61)
         counted = np.floor(self.level + self.slope * uneven)
-        values = np.where(self.is_counter, counted, self.level + self.slope * np.sin(seconds / 97))
+        return self._filled(
+            times_ms, np.where(self.is_counter, counted, self.level + self.slope * np.sin(seconds / 97))
+        )
+
+    def stale_body(self, round_at: float) -> bytes:
+        """The body with which a sender says that these series have ended."""
+        times_ms = ((round_at + self.scraped_at) * 1000).astype(np.int64)
+        return self._filled(times_ms, np.full(len(times_ms), STALE_NAN_BITS, np.uint64).view(np.float64))
+
+    def _filled(self, times_ms: npt.NDArray[np.int64], values: Floats) -> bytes:
         self.content[self.ends[:, None] + _VALUE] = values.view(np.uint8).reshape(-1, 8)
         varints = (times_ms[:, None] >> _TIME_SHIFTS & 0x7F).astype(np.uint8)
         varints[:, :-1] |= 0x80
@@ -167,23 +176,37 @@ def _request_of(blobs: list[bytes], parts: list[tuple[Instance, npt.NDArray[np.i
     )
 
 
+def targets_of(series: int) -> list[tuple[str, int]]:
+    """Service and number of each instance, in the order of scraping."""
+    targets = [(service, number) for service in service_names(series) for number in range(INSTANCES)]
+    return Random(1).sample(targets[: series // PER_INSTANCE], series // PER_INSTANCE)
+
+
+def burst_of(instances: Sequence[Instance], ats: Sequence[float], shards: int) -> Burst:
+    """What some instances are worth together, scraped at these seconds after the beginning of a round."""
+    requests = []
+    for shard in range(shards):
+        places = np.arange(shard, PER_INSTANCE, shards)
+        blobs = [instance.blobs[place] for instance in instances for place in places]
+        parts = [(instance, places, at) for instance, at in zip(instances, ats, strict=True)]
+        requests.append(_request_of(blobs, parts))
+    return Burst(ats[-1], requests)
+
+
+def parts_of(targets: int, shards: int) -> Iterator[tuple[range, list[float]]]:
+    """Which targets fill a burst together, and when each of them is scraped."""
+    together = PER_REQUEST * shards // PER_INSTANCE
+    for start in range(0, targets, together):
+        places = range(start, min(start + together, targets))
+        yield places, [INTERVAL_SECONDS * place / targets for place in places]
+
+
 def bursts_of(series: int, shards: int) -> Iterator[Burst]:
     """Everything of one round, in the order in which it is sent."""
     rng = np.random.default_rng(1)
-    targets = [(service, number) for service in service_names(series) for number in range(INSTANCES)]
-    targets = Random(1).sample(targets[: series // PER_INSTANCE], series // PER_INSTANCE)
-    together = PER_REQUEST * shards // PER_INSTANCE
-    cuts = [*range(0, len(targets), together), len(targets)]
-    for start, end in pairwise(cuts):
-        instances = [instance_of(service, number, rng) for service, number in targets[start:end]]
-        ats = [INTERVAL_SECONDS * place / len(targets) for place in range(start, end)]
-        requests = []
-        for shard in range(shards):
-            places = np.arange(shard, PER_INSTANCE, shards)
-            blobs = [instance.blobs[place] for instance in instances for place in places]
-            parts = [(instance, places, at) for instance, at in zip(instances, ats, strict=True)]
-            requests.append(_request_of(blobs, parts))
-        yield Burst(ats[-1], requests)
+    targets = targets_of(series)
+    for places, ats in parts_of(len(targets), shards):
+        yield burst_of([instance_of(*targets[place], rng) for place in places], ats, shards)
 
 
 @dataclass

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from agents.worker.partition import Partition
 from streams.meter import Observed
 from streams.wire.errors import WireError
 
@@ -30,6 +29,16 @@ class Record(Protocol):
     def value(self) -> bytes | None: ...  # noqa: D102
 
 
+class Windows(Protocol):
+    """Where records are taken: a partition, or its Meter alone."""
+
+    def observe(self, service: str, write_request: bytes, log_time_ms: int) -> Observed:
+        """As `Meter.observe`."""
+
+    def observe_joined(self, write_requests: bytes, log_time_ms: int) -> Observed | None:
+        """As `Meter.observe_joined`."""
+
+
 _Record = TypeVar("_Record", bound=Record)
 
 
@@ -38,10 +47,10 @@ class _Waiting(Generic[_Record]):
     record: _Record
     log_time_ms: int
 
-    def take(self, partition: Partition) -> Observed | WireError | UnicodeDecodeError:
+    def take(self, windows: Windows) -> Observed | WireError | UnicodeDecodeError:
         try:
             service = (self.record.key or b"").decode()
-            return partition.observe(service, self.record.value or b"", self.log_time_ms)
+            return windows.observe(service, self.record.value or b"", self.log_time_ms)
         except (WireError, UnicodeDecodeError) as error:
             return error
 
@@ -64,21 +73,21 @@ class Block(Generic[_Record]):
             return False
         return self._bytes >= MOST_BYTES or log_time_ms - self._waiting[0].log_time_ms >= MOST_MS
 
-    def take_into(self, partition: Partition) -> Iterator[tuple[_Record, Observed | WireError | UnicodeDecodeError]]:
+    def take_into(self, windows: Windows) -> Iterator[tuple[_Record, Observed | WireError | UnicodeDecodeError]]:
         """Take what waits; gives what came of each record, or of all of them beside the last one."""
         waiting, self._waiting, self._bytes = self._waiting, [], 0
-        joined = self._take_joined(waiting, partition) if len(waiting) > 1 else None
+        joined = self._take_joined(waiting, windows) if len(waiting) > 1 else None
         if joined is not None:
             yield waiting[-1].record, joined
             return
         for each in waiting:
-            yield each.record, each.take(partition)
+            yield each.record, each.take(windows)
 
-    def _take_joined(self, waiting: list[_Waiting[_Record]], partition: Partition) -> Observed | None:
+    def _take_joined(self, waiting: list[_Waiting[_Record]], windows: Windows) -> Observed | None:
         try:
             for each in waiting:
                 (each.record.key or b"").decode()
-            return partition.observe_joined(
+            return windows.observe_joined(
                 b"".join([each.record.value or b"" for each in waiting]), waiting[0].log_time_ms
             )
         except (WireError, UnicodeDecodeError):

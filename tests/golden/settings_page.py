@@ -63,7 +63,7 @@ MEANINGS: Mapping[str, str] = {
     "ingest.max_labels_per_series": "Most labels of one series; beyond: 413.",
     "ingest.max_label_bytes": "Longest label set of one series; beyond: 413.",
     "ingest.max_cached_blobs": "Label sets whose routing is remembered: bounds memory, not what is accepted.",
-    "ingest.max_series": "Series that budgets need, written within the last hour to this process; new ones beyond are "
+    "ingest.max_series": "Series that budgets need, written within twenty minutes to this process; new ones beyond are "
     "refused.",
     "ingest.max_remembered_bytes": "Earlier requests, whose series are recognised when they come again in the same "
     "order: about 300 bytes a series. Bounds memory, not what is accepted; 0 = none, every series is looked up.",

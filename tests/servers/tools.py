@@ -26,6 +26,8 @@ _PROGRAMS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "kubeconform": (("kubeconform",), ""),
     "compose-spec": (("compose-spec",), ""),
     "Chromium": (("chromium", "chromium-browser", "google-chrome"), ""),
+    "VictoriaMetrics": (("victoria-metrics",), ""),
+    "vmalert": (("vmalert",), ""),
     "PostgreSQL": (("postgres",), "/usr/lib/postgresql/*/bin/postgres"),
 }
 _PR_SET_PDEATHSIG = 1
