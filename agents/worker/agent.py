@@ -38,6 +38,8 @@ log = structlog.get_logger()
 
 # A few bad records are somebody's mistake; many in a row are ours.
 MAX_DEAD_LETTERS_IN_A_ROW = 100
+# A record that is older was waiting for us: more of them are to be read at once.
+BEHIND_SECONDS = 2.0
 # More than Faust can have fetched ahead: what is expected does not come.
 MAX_STRAYS = 1000
 # Records can be large: bounds what waits in memory, once as fetched and once on its way to the agent.
@@ -176,7 +178,8 @@ class SamplesAgent:
         partition.cursor = message.offset + 1
         self._last_record_at[number] = time.monotonic()
         log_time_ms = round(message.timestamp * 1000)
-        if partition.is_step_due(log_time_ms) or self._blocks[number].is_due(log_time_ms):
+        is_behind = time.time() - log_time_ms / 1000 > BEHIND_SECONDS
+        if partition.is_step_due(log_time_ms) or self._blocks[number].is_due(log_time_ms, is_behind=is_behind):
             await self._observe(partition)
         steps = partition.close_steps(log_time_ms)
         for step in steps:
