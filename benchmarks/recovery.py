@@ -3,7 +3,8 @@
     python -m benchmarks.recovery [--series 200000] [--minutes 7] [--profile DIRECTORY]
 
 The load of `benchmarks/million.py`, with windows of five minutes, goes on all the while. Once all windows are full the
-worker gets a SIGKILL two seconds before a step closes, and is started again at once, as its keeper would. Recovered is
+worker gets a SIGKILL two seconds before a step closes, and is started again at once under the same `worker.instance_id`, as
+Kubernetes would. Recovered is
 a partition when its first new frame is held by a subscriber. At the end every frame that was ever published is
 compared, byte for byte, with what a worker makes of the same log that never died.
 """
@@ -112,7 +113,12 @@ def measure(series: int, seconds: float, profile: Path | None) -> bool:
     """Run it once and print."""
     bursts = list(bursts_of(series, SHARDS))
     with run_kafka() as cluster, tempfile.TemporaryDirectory(prefix="driftline-recovery-") as directory:
-        environ = {"DRIFTLINE_KAFKA__BOOTSTRAP": cluster.bootstrap, "DRIFTLINE_DATA_DIR": directory}
+        environ = {
+            "DRIFTLINE_KAFKA__BOOTSTRAP": cluster.bootstrap,
+            "DRIFTLINE_DATA_DIR": directory,
+            # As the chart names it: a container that comes back is the one that was there.
+            "DRIFTLINE_WORKER__INSTANCE_ID": "worker-0",
+        }
         settings = load_settings(environ=environ)
         declare_now(settings.kafka, budgets_of(series))
         ingest = Role("ingest", Path(directory), environ)

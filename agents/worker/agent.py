@@ -8,12 +8,11 @@ that goes wrong is our bug and ends the process, which comes back from the log.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Protocol
 
 import faust
 import structlog
-from aiokafka import AIOKafkaConsumer
 from faust.types import TP, EventT, StreamT
 
 from agents.kafka.codecs import dead_letter_headers
@@ -24,7 +23,7 @@ from agents.settings import Settings
 from agents.worker.block import Block
 from agents.worker.partition import BudgetVersion, Partition
 from agents.worker.publish import Publisher
-from agents.worker.recovery import earliest_offsets, open_log, recover
+from agents.worker.recovery import earliest_offsets, recover
 from agents.worker.rewind import install_rewind
 from agents.worker.snapshots import write_snapshot
 from budgets.judge import Judge
@@ -124,19 +123,18 @@ class SamplesAgent:
                 self._failures.pop(lost, None)
             started = time.monotonic()
             if gained := sorted(numbers - set(self._partitions)):
-                async with open_log(self._settings) as consumer:
-                    for number in gained:
-                        await self._recover(consumer, number)
+                await self._recover(gained)
             self._metrics.recovery_seconds.set(time.monotonic() - started)
             self._assigned = True
             return {TP(self._samples_topic, number): self._partitions[number].cursor for number in numbers}
 
-    async def _recover(self, consumer: AIOKafkaConsumer, number: int) -> None:
-        partition, known = self._create_partition(number), len(self._versions)
-        await recover(self._settings, consumer, partition, self.table)
-        self._define(partition, self._versions[known:])  # orders that came meanwhile
-        self._partitions[number] = partition
-        self._snapshots[number] = (0, time.monotonic())
+    async def _recover(self, numbers: Sequence[int]) -> None:
+        partitions, known = [self._create_partition(number) for number in numbers], len(self._versions)
+        await recover(self._settings, partitions, self.table)
+        for partition in partitions:
+            self._define(partition, self._versions[known:])  # orders that came meanwhile
+            self._partitions[partition.number] = partition
+            self._snapshots[partition.number] = (0, time.monotonic())
 
     def _create_partition(self, number: int) -> Partition:
         settings = self._settings
