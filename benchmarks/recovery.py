@@ -3,10 +3,10 @@
     python -m benchmarks.recovery [--series 200000] [--minutes 7] [--profile DIRECTORY]
 
 The load of `benchmarks/million.py`, with windows of five minutes, goes on all the while. Once all windows are full the
-worker gets a SIGKILL two seconds before a step closes, and is started again at once under the same `worker.instance_id`, as
-Kubernetes would. Recovered is
-a partition when its first new frame is held by a subscriber. At the end every frame that was ever published is
-compared, byte for byte, with what a worker makes of the same log that never died.
+worker gets a SIGKILL two seconds before a step closes, and is started again at once under the same
+`worker.instance_id`, as Kubernetes would. Recovered is a partition when its first new frame is held by a subscriber. At
+the end every frame that was ever published is compared, byte for byte, with what a worker makes of the same log that
+never died.
 """
 
 import argparse
