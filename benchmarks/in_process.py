@@ -112,7 +112,7 @@ class Pipeline:
         await asyncio.gather(*writing, return_exceptions=True)
         sorted_at = time.process_time()
         for number, record in self._records:
-            if self._blocks[number].is_due(log_time_ms):
+            if self._blocks[number].is_due(log_time_ms, is_behind=False):
                 self._observe(number)
             self._blocks[number].put(Message(*record), log_time_ms)
         for number in range(len(self.meters)):

@@ -1,11 +1,12 @@
 """A worker with 200,000 series is killed: seconds until its windows are rebuilt, and whether their values are the same.
 
-    python -m benchmarks.recovery [--series 200000] [--minutes 7]
+    python -m benchmarks.recovery [--series 200000] [--minutes 7] [--profile DIRECTORY]
 
 The load of `benchmarks/million.py`, with windows of five minutes, goes on all the while. Once all windows are full the
-worker gets a SIGKILL two seconds before a step closes, and is started again at once, as its keeper would. Recovered is
-a partition when its first new frame is held by a subscriber. At the end every frame that was ever published is
-compared, byte for byte, with what a worker makes of the same log that never died.
+worker gets a SIGKILL two seconds before a step closes, and is started again at once under the same
+`worker.instance_id`, as Kubernetes would. Recovered is a partition when its first new frame is held by a subscriber. At
+the end every frame that was ever published is compared, byte for byte, with what a worker makes of the same log that
+never died.
 """
 
 import argparse
@@ -108,14 +109,22 @@ class Recovery:
         return met and same
 
 
-def measure(series: int, seconds: float) -> bool:
+def measure(series: int, seconds: float, profile: Path | None) -> bool:
     """Run it once and print."""
     bursts = list(bursts_of(series, SHARDS))
     with run_kafka() as cluster, tempfile.TemporaryDirectory(prefix="driftline-recovery-") as directory:
-        environ = {"DRIFTLINE_KAFKA__BOOTSTRAP": cluster.bootstrap, "DRIFTLINE_DATA_DIR": directory}
+        environ = {
+            "DRIFTLINE_KAFKA__BOOTSTRAP": cluster.bootstrap,
+            "DRIFTLINE_DATA_DIR": directory,
+            # As the chart names it: a container that comes back is the one that was there.
+            "DRIFTLINE_WORKER__INSTANCE_ID": "worker-0",
+        }
         settings = load_settings(environ=environ)
         declare_now(settings.kafka, budgets_of(series))
-        ingest, worker = (Role(name, Path(directory), environ) for name in ("ingest", "worker"))
+        ingest = Role("ingest", Path(directory), environ)
+        # The one that is killed leaves no profile behind, so it is that of the one after it.
+        profiled = (str(profile / f"recovery-{series}.txt"), "0") if profile else ()
+        worker = Role("worker", Path(directory), environ, profiled)
         with run_roles(ingest, worker):
             wait_ready(ingest, worker)
             recovery = Recovery(settings, worker, Load(f"{ingest.url}/api/v1/write", bursts), Frames(settings))
@@ -128,9 +137,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--series", type=int, default=200_000)
     parser.add_argument("--minutes", type=float, default=7.0, help="of load before the kill")
+    parser.add_argument("--profile", type=Path, help="a directory for where the CPU time of the new worker goes")
     options = parser.parse_args()
     print(f"{options.series} series, killed after {options.minutes:g} minutes", flush=True)
-    return 0 if measure(options.series, options.minutes * 60) else 1
+    return 0 if measure(options.series, options.minutes * 60, options.profile) else 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """The ingest role: remote write -> samples topic. Wiring only."""
 
 import asyncio
-import gc
 import time
 
 import structlog
@@ -23,7 +22,7 @@ from agents.kafka.topics import SAMPLES
 from agents.metrics import IngestMetrics, OrdersMetrics
 from agents.orders import OrderReader
 from agents.probes import add_probes, check_listen, create_registry, start_server
-from agents.process import run_until_stopped
+from agents.process import collect_cycles_rarely, run_until_stopped
 from agents.settings import IngestSettings, Settings
 from budgets.order import Order
 from budgets.spec.resolve import budget_of_order
@@ -38,9 +37,6 @@ BYTES_PER_BLOB = 512
 # time. Half an hour was too long: with a tenth replaced every five minutes, the cache held 2.2 times the live series.
 IDLE_SECONDS = 600
 RETRY_SECONDS = 1.0
-# New objects before the garbage collector looks for cycles among them. Requests make thousands and leave no cycle:
-# at Python's 700 the search took a sixth of the time that new series cost.
-GC_THRESHOLD = 10_000
 
 
 class Budgets:
@@ -110,7 +106,7 @@ async def run_ingest(settings: Settings) -> None:
         SettingsError: the operator's mistake.
     """
     own = settings.ingest
-    gc.set_threshold(GC_THRESHOLD)
+    collect_cycles_rarely()
     access = load_access(own.web_config_file)
     check_listen(own.listen, authenticated=access.authenticated, insecure_listen=own.insecure_listen)
     registry = create_registry()

@@ -4,7 +4,7 @@ The embedded broker and a real cluster differ only in the bootstrap address.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
@@ -101,14 +101,25 @@ async def read_to_end(
     consumer: AIOKafkaConsumer, partition: TopicPartition, start: int | None = None
 ) -> AsyncIterator[ConsumerRecord]:
     """Every record of one partition from `start` (None = the earliest) up to the end as it is now."""
-    consumer.assign([partition])
-    end = (await consumer.end_offsets([partition]))[partition]
     if start is None:
-        await consumer.seek_to_beginning(partition)
-    else:
-        consumer.seek(partition, start)
-    while await consumer.position(partition) < end:
-        batches = await consumer.getmany(partition, timeout_ms=1_000)
-        for record in batches.get(partition, []):
-            if record.offset < end:
-                yield record
+        start = int((await consumer.beginning_offsets([partition]))[partition])
+    async for record in read_all_to_end(consumer, {partition: start}):
+        yield record
+
+
+async def read_all_to_end(
+    consumer: AIOKafkaConsumer, starts: Mapping[TopicPartition, int]
+) -> AsyncIterator[ConsumerRecord]:
+    """Every record of some partitions from their offsets up to their ends as they are now; in order in each of them."""
+    ends = await consumer.end_offsets(list(starts))
+    # Once assigned, a connection waits for records to come before it answers anything else.
+    left = {partition for partition, start in starts.items() if start < ends[partition]}
+    consumer.assign(list(left))
+    for partition in left:
+        consumer.seek(partition, starts[partition])
+    while left:
+        for partition, records in (await consumer.getmany(*left, timeout_ms=1_000)).items():
+            for record in records:
+                if record.offset < ends[partition]:
+                    yield record
+        left = {partition for partition in left if await consumer.position(partition) < ends[partition]}

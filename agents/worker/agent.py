@@ -8,12 +8,11 @@ that goes wrong is our bug and ends the process, which comes back from the log.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Protocol
 
 import faust
 import structlog
-from aiokafka import AIOKafkaConsumer
 from faust.types import TP, EventT, StreamT
 
 from agents.kafka.codecs import dead_letter_headers
@@ -24,7 +23,7 @@ from agents.settings import Settings
 from agents.worker.block import Block
 from agents.worker.partition import BudgetVersion, Partition
 from agents.worker.publish import Publisher
-from agents.worker.recovery import earliest_offsets, open_log, recover
+from agents.worker.recovery import earliest_offsets, recover
 from agents.worker.rewind import install_rewind
 from agents.worker.snapshots import write_snapshot
 from budgets.judge import Judge
@@ -38,6 +37,8 @@ log = structlog.get_logger()
 
 # A few bad records are somebody's mistake; many in a row are ours.
 MAX_DEAD_LETTERS_IN_A_ROW = 100
+# A record that is older was waiting for us: more of them are to be read at once.
+BEHIND_SECONDS = 2.0
 # More than Faust can have fetched ahead: what is expected does not come.
 MAX_STRAYS = 1000
 # Records can be large: bounds what waits in memory, once as fetched and once on its way to the agent.
@@ -122,19 +123,18 @@ class SamplesAgent:
                 self._failures.pop(lost, None)
             started = time.monotonic()
             if gained := sorted(numbers - set(self._partitions)):
-                async with open_log(self._settings) as consumer:
-                    for number in gained:
-                        await self._recover(consumer, number)
+                await self._recover(gained)
             self._metrics.recovery_seconds.set(time.monotonic() - started)
             self._assigned = True
             return {TP(self._samples_topic, number): self._partitions[number].cursor for number in numbers}
 
-    async def _recover(self, consumer: AIOKafkaConsumer, number: int) -> None:
-        partition, known = self._create_partition(number), len(self._versions)
-        await recover(self._settings, consumer, partition, self.table)
-        self._define(partition, self._versions[known:])  # orders that came meanwhile
-        self._partitions[number] = partition
-        self._snapshots[number] = (0, time.monotonic())
+    async def _recover(self, numbers: Sequence[int]) -> None:
+        partitions, known = [self._create_partition(number) for number in numbers], len(self._versions)
+        await recover(self._settings, partitions, self.table)
+        for partition in partitions:
+            self._define(partition, self._versions[known:])  # orders that came meanwhile
+            self._partitions[partition.number] = partition
+            self._snapshots[partition.number] = (0, time.monotonic())
 
     def _create_partition(self, number: int) -> Partition:
         settings = self._settings
@@ -176,7 +176,8 @@ class SamplesAgent:
         partition.cursor = message.offset + 1
         self._last_record_at[number] = time.monotonic()
         log_time_ms = round(message.timestamp * 1000)
-        if partition.is_step_due(log_time_ms) or self._blocks[number].is_due(log_time_ms):
+        is_behind = time.time() - log_time_ms / 1000 > BEHIND_SECONDS
+        if partition.is_step_due(log_time_ms) or self._blocks[number].is_due(log_time_ms, is_behind=is_behind):
             await self._observe(partition)
         steps = partition.close_steps(log_time_ms)
         for step in steps:

@@ -3,14 +3,16 @@
 Nobody looks into a window before a step closes, and a record costs much beside its samples: 0.2 ms, which a record of
 200 samples pays again as much for as for them. So the records of a quarter of a second are joined (WriteRequests, one
 after the other, are a WriteRequest), and taken when a record comes that is later, or closes a step. Where that would
-not come to the same they are taken one by one.
+not come to the same they are taken one by one. While a worker is behind, records are joined by their size alone; of
+what was joined over longer than a quarter of a second it is not known how late samples were, and nothing is said.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from streams.meter import Observed
+from streams.series.lateness import Lateness
 from streams.wire.errors import WireError
 
 # Also the error of what is counted by lateness.
@@ -67,11 +69,16 @@ class Block(Generic[_Record]):
         self._waiting.append(_Waiting(record, log_time_ms))
         self._bytes += len(record.value or b"")
 
-    def is_due(self, log_time_ms: int) -> bool:
-        """Whether what waits should be taken before a record of this time joins."""
+    def is_due(self, log_time_ms: int, *, is_behind: bool) -> bool:
+        """Whether what waits should be taken before a record of this time joins.
+
+        Args:
+            is_behind: more records than these are there already.
+        """
         if not self._waiting:
             return False
-        return self._bytes >= MOST_BYTES or log_time_ms - self._waiting[0].log_time_ms >= MOST_MS
+        waits_long = log_time_ms - self._waiting[0].log_time_ms >= MOST_MS
+        return self._bytes >= MOST_BYTES or (waits_long and not is_behind)
 
     def take_into(self, windows: Windows) -> Iterator[tuple[_Record, Observed | WireError | UnicodeDecodeError]]:
         """Take what waits; gives what came of each record, or of all of them beside the last one."""
@@ -84,11 +91,13 @@ class Block(Generic[_Record]):
             yield each.record, each.take(windows)
 
     def _take_joined(self, waiting: list[_Waiting[_Record]], windows: Windows) -> Observed | None:
+        begin_ms, end_ms = waiting[0].log_time_ms, waiting[-1].log_time_ms
         try:
             for each in waiting:
                 (each.record.key or b"").decode()
-            return windows.observe_joined(
-                b"".join([each.record.value or b"" for each in waiting]), waiting[0].log_time_ms
-            )
+            observed = windows.observe_joined(b"".join([each.record.value or b"" for each in waiting]), begin_ms)
         except (WireError, UnicodeDecodeError):
             return None  # one of them; the others are good
+        if observed is None or end_ms - begin_ms <= MOST_MS:
+            return observed
+        return replace(observed, lateness=Lateness())

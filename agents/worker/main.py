@@ -15,7 +15,7 @@ from agents.kafka.topics import SAMPLES
 from agents.metrics import OrdersMetrics, WorkerMetrics
 from agents.orders import OrderReader
 from agents.probes import add_probes, check_listen, create_registry, start_server
-from agents.process import run_until_stopped
+from agents.process import collect_cycles_rarely, run_until_stopped
 from agents.settings import Settings
 from agents.worker.agent import SamplesAgent, create_app
 from agents.worker.publish import Publisher
@@ -31,6 +31,7 @@ async def run_worker(settings: Settings) -> None:
         KafkaError: the log was not reachable at the start.
     """
     check_listen(settings.worker.listen, authenticated=False, insecure_listen=settings.worker.insecure_listen)
+    collect_cycles_rarely()
     registry = create_registry()
     metrics = WorkerMetrics(registry)
     metrics.evaluation_delay_seconds.set(settings.evaluation_delay / 1000)

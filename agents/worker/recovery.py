@@ -4,13 +4,12 @@ Snapshot (Faust table) -> frames after it (indicators topic) -> position in the 
 windows of the next step fill up.
 """
 
-from collections.abc import AsyncIterator, Mapping, MutableMapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, MutableMapping, Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from agents.kafka.clients import create_consumer, read_to_end
+from agents.kafka.clients import create_consumer, read_all_to_end
 from agents.kafka.topics import INDICATORS, SAMPLES
 from agents.settings import Settings
 from agents.worker.partition import Partition
@@ -30,64 +29,64 @@ def rewind_to(last_step_ms: int, longest_window_ms: int) -> int:
     return last_step_ms - longest_window_ms - MAX_AHEAD_MS
 
 
-async def _offset_at(consumer: AIOKafkaConsumer, partition: TopicPartition, time_ms: int) -> int:
-    """The first offset whose record is not older than `time_ms`; the earliest where the broker cannot say."""
-    found = (await consumer.offsets_for_times({partition: max(0, time_ms)})).get(partition)
-    if found is not None and found.offset >= 0:
-        return int(found.offset)
-    return int((await consumer.beginning_offsets([partition]))[partition])
+async def _offsets_at(consumer: AIOKafkaConsumer, times: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
+    """The first offset of each partition whose record is not older than a time; the earliest where there is none."""
+    found = await consumer.offsets_for_times({partition: max(0, time_ms) for partition, time_ms in times.items()})
+    earliest = await consumer.beginning_offsets(list(times))
+    known = {partition: int(at.offset) for partition, at in found.items() if at is not None and at.offset >= 0}
+    return {partition: known.get(partition, int(earliest[partition])) for partition in times}
 
 
-async def _frames_after(
-    consumer: AIOKafkaConsumer, partition: TopicPartition, step_ms: int | None
-) -> list[IndicatorFrame]:
-    start = await _offset_at(consumer, partition, step_ms or 0)
-    if start >= (await consumer.end_offsets([partition]))[partition]:
-        return []  # once it were assigned, the connection would wait for more before it answers anything else
-    frames = [decode_frame(record.value) async for record in read_to_end(consumer, partition, start)]
-    return [frame for frame in frames if step_ms is None or frame.at > step_ms]
+async def recover(settings: Settings, partitions: Sequence[Partition], table: MutableMapping[bytes, bytes]) -> None:
+    """Restore the Judges and set each `partition.cursor` to where its samples must be read again from.
 
-
-@asynccontextmanager
-async def open_log(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
-    """A reader of the log for `recover`; to open one takes about as long as to recover a partition.
+    All at once: what a partition costs alone is mostly waiting for answers.
 
     Raises:
         KafkaError: the log cannot be read now.
     """
+    by_number = {partition.number: partition for partition in partitions}
+    snapshots = {number: _restore(partition, read_snapshot(table, number)) for number, partition in by_number.items()}
     consumer = create_consumer(settings.kafka, "driftline-worker-recovery")
     await consumer.start()
     try:
-        yield consumer
+        indicators = {TopicPartition(settings.topic(INDICATORS.name), number): number for number in by_number}
+        frames = await _frames_after(consumer, {place: snapshots[number] for place, number in indicators.items()})
+        times: dict[TopicPartition, int] = {}
+        for place, number in indicators.items():
+            partition = by_number[number]
+            last_step_ms = partition.catch_up(frames[place], snapshots[number])
+            # Before the first step ever there is nothing to go on with: from the beginning.
+            since_ms = 0 if last_step_ms is None else rewind_to(last_step_ms, partition.longest_window_ms)
+            times[TopicPartition(settings.topic(SAMPLES.name), number)] = since_ms
+            _tell(partition, len(frames[place]), snapshots[number], last_step_ms)
+        for place, offset in (await _offsets_at(consumer, times)).items():
+            by_number[place.partition].cursor = offset
     finally:
         await consumer.stop()
 
 
-async def recover(
-    settings: Settings, consumer: AIOKafkaConsumer, partition: Partition, table: MutableMapping[bytes, bytes]
-) -> None:
-    """Restore the Judge and set `partition.cursor` to where its samples must be read again from.
+async def _frames_after(
+    consumer: AIOKafkaConsumer, steps: Mapping[TopicPartition, int | None]
+) -> Mapping[TopicPartition, list[IndicatorFrame]]:
+    """The frames of each partition after a step, oldest first; all that there are where there is none."""
+    starts = await _offsets_at(consumer, {place: step_ms or 0 for place, step_ms in steps.items()})
+    frames: dict[TopicPartition, list[IndicatorFrame]] = {place: [] for place in steps}
+    async for record in read_all_to_end(consumer, starts):
+        place, frame = TopicPartition(record.topic, record.partition), decode_frame(record.value)
+        step_ms = steps[place]
+        if step_ms is None or frame.at > step_ms:
+            frames[place].append(frame)
+    return frames
 
-    Raises:
-        KafkaError: the log cannot be read now.
-    """
-    number = partition.number
-    samples = TopicPartition(settings.topic(SAMPLES.name), number)
-    snapshot_step_ms = _restore(partition, read_snapshot(table, number))
-    indicators = TopicPartition(settings.topic(INDICATORS.name), number)
-    frames = await _frames_after(consumer, indicators, snapshot_step_ms)
-    last_step_ms = partition.catch_up(frames, snapshot_step_ms)
-    if last_step_ms is None:
-        partition.cursor = int((await consumer.beginning_offsets([samples]))[samples])
-    else:
-        partition.cursor = await _offset_at(consumer, samples, rewind_to(last_step_ms, partition.longest_window_ms))
+
+def _tell(partition: Partition, frames: int, snapshot_step_ms: int | None, last_step_ms: int | None) -> None:
     log.info(
         "partition recovered",
-        partition=number,
-        frames=len(frames),
+        partition=partition.number,
+        frames=frames,
         snapshot_step_ms=snapshot_step_ms,
         last_step_ms=last_step_ms,
-        cursor=partition.cursor,
     )
 
 

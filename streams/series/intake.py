@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from streams.native.histogram import from_message
-from streams.series.arrays import Floats, Indices, Mask, Rows, Times
-from streams.series.hashes import hash_all
+from streams.series.arrays import Floats, Hashes, Indices, Mask, Rows, Times
+from streams.series.hashes import RowTable, hash_all
 from streams.series.histograms import without_boxes
 from streams.series.lateness import Lateness
 from streams.series.store import REFUSALS, SeriesStore
@@ -25,6 +25,8 @@ from streams.wire.samples import STALE_NAN, FrameReader, Integers, read_tails
 
 # In place of a row: the series has none. Below it, one number for each of REFUSALS.
 _NOT_WORTH = -1
+# 1.5 MB.
+_MOST_PASSED_OVER = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Intake:
     def __init__(self, store: SeriesStore, out_of_order_ms: int) -> None:
         self._store = store
         self._out_of_order_ms = out_of_order_ms
+        # Label sections, read before, of series that are not kept because no sample of theirs was worth it.
+        self._passed_over = RowTable()
 
     def take(self, service: str, write_request: bytes, came: Came) -> Tally:
         """Take what windows may need.
@@ -79,7 +83,7 @@ class Intake:
         tails = read_tails(frames)
         hashes = hash_all(tails.blobs, len(frames))
         rows = self._store.index.find(hashes)
-        odd = np.flatnonzero(rows < 0).tolist()
+        odd = np.flatnonzero(self._must_read(rows, hashes, tails.timestamps_ms, came)).tolist()
         if not odd:
             self._append(rows, tails.timestamps_ms, without_boxes(tails.values), came, tally)
             return tally
@@ -108,6 +112,8 @@ class Intake:
             if rows[index] < 0:
                 rows[index], is_new = self._row_of(service, frame, came, room.refusal if left <= 0 else None)
                 left -= is_new
+                if rows[index] == _NOT_WORTH and frame.blob == tails.blobs[index]:
+                    self._pass_over(int(hashes[index]))
             tally.dropped["exemplar"] += frame.exemplars
         self._append(rows[frame_of], times, values, came, tally)
         return tally
@@ -123,12 +129,33 @@ class Intake:
         """
         frames = split_series(write_request)
         tails = read_tails(frames)
-        rows = self._store.index.find(hash_all(tails.blobs, len(frames)))
-        if not len(rows) or rows.min() < 0 or tails.timestamps_ms.max() > came.latest_ms:
+        hashes = hash_all(tails.blobs, len(frames))
+        rows = self._store.index.find(hashes)
+        if not len(rows) or tails.timestamps_ms.max() > came.latest_ms:
+            return None
+        if self._must_read(rows, hashes, tails.timestamps_ms, came).any():
             return None
         tally = Tally()
         self._append(rows, tails.timestamps_ms, without_boxes(tails.values), came, tally)
         return tally
+
+    def _must_read(self, rows: Rows, hashes: Hashes, times_ms: Integers, came: Came) -> Mask:
+        """Which frames must be read one by one.
+
+        A replay begins before the windows do, with samples that are too old and series that none was kept of: it would
+        read their labels again in each record.
+        """
+        unknown: Mask = rows < 0
+        if len(self._passed_over) and unknown.any():
+            outside = (times_ms <= came.step_ms - self._store.keep_ms) | (times_ms > came.latest_ms)
+            unknown &= ~(outside & (self._passed_over.find(hashes) >= 0))
+        return unknown
+
+    def _pass_over(self, section: int) -> None:
+        if len(self._passed_over) >= _MOST_PASSED_OVER:
+            self._passed_over = RowTable()
+        if self._passed_over.get(section) < 0:
+            self._passed_over.add(section, 0)
 
     def _value_of(self, message: HistogramMessage) -> float:
         histogram = from_message(message)

@@ -61,6 +61,36 @@ def refilled(message: HistogramMessage, random: Random) -> HistogramMessage:
     return other
 
 
+def united(messages: Sequence[HistogramMessage]) -> list[HistogramMessage]:
+    """The same histograms with all buckets that any of their kind has, as Prometheus has those in one chunk."""
+    histograms = [from_message(message) for message in messages]
+    sides: dict[tuple[object, ...], tuple[set[int], set[int]]] = {}
+    for histogram in histograms:
+        if histogram is None:
+            continue
+        positive, negative = sides.setdefault((histogram.schema, histogram.bounds), (set(), set()))
+        positive.update(histogram.positive.indices.tolist())
+        negative.update(histogram.negative.indices.tolist())
+    found = []
+    for message, histogram in zip(messages, histograms, strict=True):
+        if histogram is None:
+            found.append(message)
+            continue
+        positive, negative = sides[histogram.schema, histogram.bounds]
+        both = _spread(histogram.positive, positive), _spread(histogram.negative, negative)
+        other = to_message(replace(histogram, positive=both[0], negative=both[1]))
+        other.timestamp, other.reset_hint = message.timestamp, message.reset_hint
+        found.append(other)
+    return found
+
+
+def _spread(buckets: Buckets, wanted: set[int]) -> Buckets:
+    indices = np.array(sorted(wanted), np.int32)
+    counts = np.zeros(len(indices))
+    counts[np.searchsorted(indices, buckets.indices)] = buckets.counts
+    return Buckets(indices, counts)
+
+
 def _refilled(buckets: Buckets, room: Sequence[int], random: Random) -> Buckets:
     filled = buckets.counts != 0
     indices, counts = buckets.indices[filled], buckets.counts[filled]

@@ -34,7 +34,7 @@ _EXACT = frozenset(
         "vector", "year",
     }
 )  # fmt: skip
-# As many stories with other empty buckets are told.
+# As many stories with other empty buckets by chance are told.
 _STORIES = 3
 _ADDED = frozenset({"sum", "avg", "stddev", "stdvar"})
 
@@ -134,8 +134,8 @@ def _gap(first: float, second: float) -> float:
 def is_undetermined(stored: Stored, text: str, at_ms: int, ours: Answer, theirs: Answer) -> bool:
     """Whether the two answers differ by no more than rounding can make of the expression."""
     expression = parse_expression(text)
-    stories = [stored.refilled(Shaken.random) for _ in range(_STORIES)]
-    shaken = [evaluate(stories[turn % _STORIES], expression, at_ms, 0, Shaken) for turn in range(24)]
+    stories = [stored.united(), *(stored.refilled(Shaken.random) for _ in range(_STORIES))]
+    shaken = [evaluate(stories[turn % len(stories)], expression, at_ms, 0, Shaken) for turn in range(24)]
     if ours is None or theirs is None:
         return any((answer is None) != (ours is None) for answer in shaken)
     answers = [answer for answer in shaken if answer is not None]

@@ -17,7 +17,7 @@ from streams.series.store import Ceilings, SeriesStore
 from streams.wire.encode import Sample, encode_write_request
 from streams.wire.histogram_message import HistogramMessage
 from streams.wire.samples import STALE_NAN
-from tests.differential.native_series import NATIVE_METRICS, NativeSource, refilled, stale_histogram
+from tests.differential.native_series import NATIVE_METRICS, NativeSource, refilled, stale_histogram, united
 from tests.property.reference_promql import is_stale
 from tests.property.sample_stories import START_MS, tell
 
@@ -131,6 +131,15 @@ class Stored:
             labels: tuple((at, value if isinstance(value, float) else refilled(value, random)) for at, value in samples)
             for labels, samples in series.items()
         }
+        return Stored(others, story, end_ms)
+
+    def united(self) -> "Stored":
+        """The same story as Prometheus has it where a series' histograms are in one chunk."""
+        series, story, end_ms = self._told
+        others = {}
+        for labels, samples in series.items():
+            messages = iter(united([value for _, value in samples if not isinstance(value, float)]))
+            others[labels] = tuple((at, value if isinstance(value, float) else next(messages)) for at, value in samples)
         return Stored(others, story, end_ms)
 
     def plan(self, kind: type[Plan] = Plan) -> Plan:

@@ -52,7 +52,7 @@ def records_of(random: Random) -> list[LogRecord]:
     return records
 
 
-def play(records: list[LogRecord], most_ms: int) -> Outcome:
+def play(records: list[LogRecord], most_ms: int, *, is_behind: bool = False) -> Outcome:
     """As `agents.worker.agent` does it; 0 ms = nothing waits for another."""
 
     partition = Partition(0, 0, create_meter, lambda: Judge(STEP_MS))
@@ -72,7 +72,7 @@ def play(records: list[LogRecord], most_ms: int) -> Outcome:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(block_module, "MOST_MS", most_ms)
         for record in records:
-            if partition.is_step_due(record.time_ms) or waiting.is_due(record.time_ms):
+            if partition.is_step_due(record.time_ms) or waiting.is_due(record.time_ms, is_behind=is_behind):
                 take()
             outcome.frames += [encode_frame(step.frame) for step in partition.close_steps(record.time_ms)]
             waiting.put(record, partition.log_time_ms)
@@ -80,11 +80,12 @@ def play(records: list[LogRecord], most_ms: int) -> Outcome:
     return outcome
 
 
+@pytest.mark.parametrize("is_behind", [False, True])
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_records_taken_together_come_to_the_same_frames_and_counts(seed: int) -> None:
+def test_records_taken_together_come_to_the_same_frames_and_counts(seed: int, *, is_behind: bool) -> None:
     records = records_of(Random(seed))
-    together, apart = play(records, 4_000), play(records, 0)
+    together, apart = play(records, 4_000, is_behind=is_behind), play(records, 0)
     assert together.frames == apart.frames
     assert together.counts == apart.counts
     assert together.faults == apart.faults

@@ -6,7 +6,10 @@ from streams.frame import IndicatorFrame
 from streams.meter import Meter
 from streams.query import Query
 from streams.series.lateness import BOUNDS_MS, Lateness
+from streams.wire import samples as wire_samples
 from streams.wire.encode import encode_write_request
+from streams.wire.labels import parse_labels
+from streams.wire.limits import WireLimits
 from streams.wire.samples import STALE_NAN
 
 NOW = 1_764_000_000_000
@@ -120,3 +123,22 @@ def test_a_step_counts_as_missed_by_log_time_alone_so_a_replay_counts_the_same()
             for meter in (live, replayed)
         ]
         assert late[0] == late[1] == ({"after_step": 1} if (log_ms, time_ms) == (NOW + 25_000, NOW + 15_000) else {})
+
+
+def test_labels_of_series_that_are_too_old_to_be_kept_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay begins before the windows do, and would read them in every record."""
+    read: list[bytes] = []
+
+    def counted(blob: bytes, limits: WireLimits) -> tuple[tuple[str, str], ...]:
+        read.append(blob)
+        return parse_labels(blob, limits)
+
+    monkeypatch.setattr(wire_samples, "parse_labels", counted)
+    meter = create("sum(up)")
+    meter.advance(NOW)
+    for age_ms in (900_000, 885_000, 870_000):
+        assert meter.observe("svc", request((NOW - age_ms, 1.0)), NOW).dropped == {"too_old": 1}
+    assert len(read) == 1
+    assert meter.observe_joined(request((NOW - 855_000, 1.0)), NOW) is not None
+    assert meter.observe("svc", request((NOW, 1.0)), NOW).samples == 1
+    assert (len(read), meter.series_count) == (2, 1)
