@@ -84,7 +84,7 @@ class IngestSettings(_Section):
 
     max_series: series that budgets need, written within the last twenty minutes; new ones beyond are refused.
     max_cached_blobs: series whose labels need not be read again, needed or not; half of it is always held.
-    max_remembered_bytes: requests as they came, to recognise series by those before them; about 300 a series.
+    max_remembered_bytes: earlier requests, to recognise series by those before them; 300 a series, 370 in 2.0.
     """
 
     listen: Listen = "127.0.0.1:9797"

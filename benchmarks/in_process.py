@@ -85,7 +85,7 @@ class Pipeline:
         memory = SeriesMemory(own.max_cached_blobs * BYTES_PER_BLOB)
         ha_labels = HaLabels(own.ha.cluster_label, own.ha.replica_label)
         elections = Elections(own.ha.failover_timeout, lambda: 0)
-        requests = KnownRequests(self.known, own.max_remembered_bytes)
+        requests = KnownRequests(self.known, memory, own.max_remembered_bytes)
         self._sorter = Sorter(
             routes, self.known, requests, memory, DEFAULT_LIMITS, own.max_series, ha_labels, elections
         )

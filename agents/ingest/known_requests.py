@@ -8,12 +8,18 @@ and the next requests are read series by series, which also says which of them a
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from agents.ingest.known_series import KnownSeries
 from agents.ingest.pairs import ReplicaRoute
 from agents.ingest.records import MAX_RECORD_BYTES
 from agents.ingest.routes import Route
-from streams.wire.repeats import Repeated, RequestMemory
+from streams.wire.layouts import Layouts
+from streams.wire.limits import WireLimits
+from streams.wire.repeats import Repeated, recognise
+from streams.wire.repeats_2 import recognise_2, remember_2
+from streams.wire.request_2 import ReadRequest2
+from streams.wire.symbols import References, SeriesMemory
 
 Services = tuple[bytes, ...]
 # Numbers of two bytes; more combinations of services than these are not told apart but forgotten.
@@ -23,49 +29,70 @@ _MOST_NUMBERS = 1 << 16
 class KnownRequests:
     """What requests looked like, and where their series went.
 
-    most_bytes: what that may take.
+    memory: whose numbers tell symbols of 2.0. most_bytes: what requests may take.
     """
 
-    def __init__(self, known: KnownSeries, most_bytes: int) -> None:
+    def __init__(self, known: KnownSeries, memory: SeriesMemory, most_bytes: int) -> None:
         self._known = known
-        self._memory = RequestMemory(most_bytes)
+        self._memory = memory
+        self._layouts = Layouts(most_bytes)
         self._numbers: dict[Services, int] = {}
-        self._generation = known.generation
+        self._generation = known.generation, memory.epoch
         # By the series' numbers.
         self.services: list[Services] = []
 
     @property
     def byte_count(self) -> int:
         """What they take, about."""
-        return self._memory.byte_count
+        return self._layouts.byte_count
 
-    def recognise(self, data: bytearray, most_series: int) -> Repeated | None:
-        """A request in which all series are known and go to one record a service; None = it must be read."""
+    def recognise(self, data: bytearray, limits: WireLimits) -> Repeated | None:
+        """A 1.0 request in which all series are known and go to one record a service; None = it must be read."""
         self._forget_if_old()
         if len(data) > MAX_RECORD_BYTES:
             return None
-        repeated = self._memory.recognise(data, self._find)
-        return repeated if repeated is not None and len(repeated.numbers) <= most_series else None
+        repeated = recognise(data, self._layouts, self._find)
+        return repeated if repeated is not None and len(repeated.numbers) <= limits.max_series else None
+
+    def recognise_2(self, read: ReadRequest2, limits: WireLimits) -> Repeated | None:
+        """A 2.0 request of that kind."""
+        self._forget_if_old()
+        if read.references is None:
+            return None
+        most_bytes = min(MAX_RECORD_BYTES, limits.max_decoded_bytes)
+        return recognise_2(read.plain, read.references, self._layouts, self._memory, self._find, most_bytes)
 
     def remember(
         self, data: bytearray, frames: Sequence[bytes], sections: Sequence[bytes], routes: Sequence[Route]
     ) -> None:
-        """Keep a request that has nothing but plain samples of known series."""
+        """Keep a 1.0 request that has nothing but plain samples of known series."""
+        numbers = self._numbers_of(routes)
+        if numbers is not None and len(data) <= MAX_RECORD_BYTES:
+            self._layouts.remember(data, frames, sections, numbers)
+
+    def remember_2(self, references: References, sections: Sequence[bytes], routes: Sequence[Route]) -> None:
+        """Keep a 2.0 request of that kind."""
+        numbers = self._numbers_of(routes)
+        if numbers is not None and sum(map(len, sections)) <= MAX_RECORD_BYTES:
+            remember_2(sections, references, numbers, self._layouts)
+
+    def _numbers_of(self, routes: Sequence[Route]) -> npt.NDArray[np.uint16] | None:
         # If some were forgotten meanwhile, the series at hand are perhaps not held as those in use.
-        if self._forget_if_old() or len(data) > MAX_RECORD_BYTES:
-            return
+        if self._forget_if_old():
+            return None
         numbers = {route: self._number(route) for route in set(routes)}
-        if min(numbers.values()) >= 0:
-            found = np.fromiter(map(numbers.__getitem__, routes), np.uint16, len(routes))
-            self._memory.remember(data, frames, sections, found)
+        if min(numbers.values()) < 0:
+            return None
+        return np.fromiter(map(numbers.__getitem__, routes), np.uint16, len(routes))
 
     def _forget_if_old(self) -> bool:
-        is_old = self._generation != self._known.generation or len(self.services) >= _MOST_NUMBERS
+        generation = self._known.generation, self._memory.epoch
+        is_old = self._generation != generation or len(self.services) >= _MOST_NUMBERS
         if is_old:
-            self._memory.clear()
+            self._layouts.clear()
             self._numbers.clear()
             self.services.clear()
-            self._generation = self._known.generation
+            self._generation = generation
         return is_old
 
     def _find(self, section: bytes) -> int:

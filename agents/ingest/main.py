@@ -129,7 +129,7 @@ async def run_ingest(settings: Settings) -> None:
     elections = Elections(own.ha.failover_timeout, lambda: time.monotonic() * 1000)
     replicas = ReplicaLog(settings, elections, metrics)
     ha_labels = HaLabels(own.ha.cluster_label, own.ha.replica_label)
-    requests = KnownRequests(known, own.max_remembered_bytes)
+    requests = KnownRequests(known, memory, own.max_remembered_bytes)
     sorter = Sorter(routes, known, requests, memory, limits_of(own), own.max_series, ha_labels, elections)
     endpoint = Endpoint(sorter, sample_log, replicas, metrics, own.max_body_bytes, not_ready)
     app = web.Application(middlewares=[access.middleware()], client_max_size=own.max_body_bytes)

@@ -7,9 +7,9 @@ from agents.ingest.records import FRAME_HEAD_BYTES
 from streams.wire.errors import WireError
 from streams.wire.limits import WireLimits
 from streams.wire.request import split_request
-from streams.wire.request_2 import Translator
+from streams.wire.request_2 import ReadRequest2, Translator
 from streams.wire.samples import Tails, read_tails
-from streams.wire.symbols import SeriesMemory
+from streams.wire.symbols import References
 
 
 class Message(Enum):
@@ -25,6 +25,7 @@ class Opened:
 
     size: how long they are as a WriteRequest, at most.
     whole: its bytes, where they may be passed on as they are; None = they may not.
+    references: what a 2.0 request is recognised by; None = it is not to be kept.
     metadata: entries that are not passed on.
     keeps_rest: a series at fault is left out; otherwise it is the request's fault.
     faults: what is wrong, by the series' index; such a frame is empty. exemplars: by the series' index.
@@ -38,35 +39,36 @@ class Opened:
     keeps_rest: bool = False
     faults: dict[int, WireError] = field(default_factory=dict)
     exemplars: dict[int, int] = field(default_factory=dict)
+    references: References | None = None
 
 
-class Opener:
-    """Opens requests."""
+def open_1(data: bytearray, limits: WireLimits) -> Opened:
+    """The frames of a 1.0 request.
 
-    def __init__(self, limits: WireLimits, memory: SeriesMemory) -> None:
-        self._limits = limits
-        self._translator = Translator(memory, limits)
+    Raises:
+        MalformedError, TooLargeError: nothing of it can be used.
+    """
+    request = split_request(data, limits)
+    whole = data if request.plain else None
+    return Opened(request.frames, read_tails(request.frames), len(data), whole, request.metadata)
 
-    def open(self, data: bytearray, message: Message) -> Opened:
-        """The frames of a request.
 
-        Raises:
-            MalformedError, TooLargeError: nothing of it can be used.
-        """
-        if message is Message.VERSION_2:
-            two = self._translator.translate(data)
-            # A sample takes no more than in 2.0, with a tag and a length for each frame.
-            size = two.label_bytes + len(data) + FRAME_HEAD_BYTES * len(two.frames)
-            return Opened(
-                two.frames,
-                two.tails,
-                size,
-                None,
-                two.metadata,
-                keeps_rest=True,
-                faults=two.faults,
-                exemplars=two.exemplars,
-            )
-        request = split_request(data, self._limits)
-        whole = data if request.plain else None
-        return Opened(request.frames, read_tails(request.frames), len(data), whole, request.metadata)
+def open_2(size: int, read: ReadRequest2, translator: Translator) -> Opened:
+    """The frames of a 2.0 request of that size.
+
+    Raises:
+        TooLargeError: nothing of it can be used.
+    """
+    two = translator.translate(read)
+    return Opened(
+        two.frames,
+        two.tails,
+        # A sample takes no more than in 2.0, with a tag and a length for each frame.
+        two.label_bytes + size + FRAME_HEAD_BYTES * len(two.frames),
+        None,
+        two.metadata,
+        keeps_rest=True,
+        faults=two.faults,
+        exemplars=two.exemplars,
+        references=read.references,
+    )

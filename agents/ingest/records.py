@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from streams.wire.errors import TooLargeError
-from streams.wire.repeats import Numbers, Positions
+from streams.wire.layouts import Numbers, Positions
 from streams.wire.request import join_series
 
 # Brokers refuse batches above 1 MiB by default, compressed; what does not compress must fit too.

@@ -14,7 +14,7 @@ import numpy as np
 from agents.ingest.elections import Elections, Replica, Standing
 from agents.ingest.known_requests import KnownRequests
 from agents.ingest.known_series import KnownSeries
-from agents.ingest.opening import Message, Opened, Opener
+from agents.ingest.opening import Message, Opened, open_1, open_2
 from agents.ingest.pairs import HaLabels, ReplicaRoute
 from agents.ingest.records import cut_by_number, join_to_records
 from agents.ingest.routes import Route, Routes
@@ -23,6 +23,7 @@ from streams.wire.frame import Frame, with_labels, without_exemplars
 from streams.wire.limits import WireLimits
 from streams.wire.repeats import Repeated
 from streams.wire.request import decompress
+from streams.wire.request_2 import Translator
 from streams.wire.samples import FrameReader
 from streams.wire.symbols import SeriesMemory
 
@@ -89,7 +90,7 @@ class Sorter:
         self._routes = routes
         self._known = known
         self._known_requests = known_requests
-        self._opener = Opener(limits, memory)
+        self._translator = Translator(memory, limits)
         self._limits = limits
         self._max_series = max_series
         self._ha_labels = ha_labels
@@ -108,11 +109,19 @@ class Sorter:
         if changed := self._routes.take_changes():
             self._known.forget(changed)
         data = decompress(body, self._limits)
-        if message is Message.VERSION_1:
-            repeated = self._known_requests.recognise(data, self._limits.max_series)
+        if message is Message.VERSION_2:
+            read = self._translator.read(data)
+            repeated = self._known_requests.recognise_2(read, self._limits)
             if repeated is not None:
-                return self._take_repeated(data, repeated)
-        request = self._opener.open(data, message)
+                return self._take_repeated(repeated, int(np.count_nonzero(read.plain.has_metadata)))
+            return self._sort_opened(data, open_2(len(data), read, self._translator), settled=settled)
+        repeated = self._known_requests.recognise(data, self._limits)
+        if repeated is not None:
+            return self._take_repeated(repeated, 0)
+        return self._sort_opened(data, open_1(data, self._limits), settled=settled)
+
+    def _sort_opened(self, data: bytearray, request: Opened, *, settled: bool) -> Sorted:
+        """Look at each series."""
         found = self._known.find(request.tails.blobs)
         result = Sorted(metadata=request.metadata, series=len(found))
         if found and all(found):
@@ -131,15 +140,20 @@ class Sorter:
 
     def _remember(self, data: bytearray, request: Opened, found: list[Route | None]) -> None:
         """Keep a request of series with one plain sample each, if all are taken and nothing stands beside them."""
-        if request.whole is not None and all(found):
-            self._known_requests.remember(data, request.frames, request.tails.blobs, cast("list[Route]", found))
+        if not all(found):
+            return
+        routes = cast("list[Route]", found)
+        if request.whole is not None:
+            self._known_requests.remember(data, request.frames, request.tails.blobs, routes)
+        elif request.references is not None:
+            self._known_requests.remember_2(request.references, request.tails.blobs, routes)
 
-    def _take_repeated(self, data: bytearray, request: Repeated) -> Sorted:
+    def _take_repeated(self, request: Repeated, metadata: int) -> Sorted:
         """Cut a request of known series along its services."""
         series = len(request.numbers)
         passed_over = 0
-        result = Sorted(newest_ms=request.newest_ms, series=series, written=Written(samples=series))
-        for number, content, count in cut_by_number(data, request.starts, request.numbers):
+        result = Sorted(newest_ms=request.newest_ms, series=series, metadata=metadata, written=Written(samples=series))
+        for number, content, count in cut_by_number(request.content, request.starts, request.numbers):
             services = self._known_requests.services[number]
             result.parts += [(service, content) for service in services]
             passed_over += 0 if services else count

@@ -7,7 +7,6 @@ in one step, as arrays of positions; a series that is anything else falls out an
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +14,18 @@ import numpy.typing as npt
 from streams.wire.errors import MalformedError
 from streams.wire.samples import LONG, SHORT, TIME_MASK, Floats, Integers, decode_times
 from streams.wire.series_2 import walk_metadata
-from streams.wire.symbols import Numbers
+from streams.wire.symbols import Numbers, References
 
 Positions = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+# As 1.0 writes one that is not zero, 18 bytes each: 12 10 | 09 value | 10 time.
+Samples = npt.NDArray[np.void]
 
 # No position that is looked at lies further behind the end: a sample and metadata of one length byte each, and a time.
 _PADDING = bytes(512)
 _REFS, _SAMPLE, _VALUE, _METADATA = 0x0A, 0x12, 0x09, 0x2A
+_VALUES = np.dtype({"names": ["value"], "formats": ["<f8"], "offsets": [3], "itemsize": LONG})
+_SHORT_HEAD = b"\x12\x07"
 _TIME, _START = np.uint64(0x0080_8080_8080_1000), np.uint64(0x0080_8080_8080_1800)
 _CREATED_TIME = np.uint64(0x0080_8080_8080_3000)
 # Metadata is looked at as the 16 bytes from its tag on, those behind its end as zeros.
@@ -31,8 +34,6 @@ _METADATA_MASKS = np.array(
     [[255 if byte < size + 2 else 0 for byte in range(16)] for size in range(_MOST_METADATA + 1)], np.uint8
 ).view(np.uint64)
 _MOST_REMEMBERED = 20_000
-# Series of a request have from some few to some dozen labels.
-_FEW_WIDTHS = 24
 # References of 21 bits are enough for more symbols than a request may have.
 _MOST_WIDTH = 3
 
@@ -41,39 +42,43 @@ _MOST_WIDTH = 3
 class Plain:
     """The plain series of a request.
 
-    indices: which series these are. tails: each one's sample as 1.0 writes it, in the order of `indices`.
-    values, timestamps_ms, has_metadata: (all series,), meaningless for those that are not plain.
+    is_plain: (all series,).
+    samples, values, timestamps_ms, has_metadata: (all series,), meaningless for those that are not plain.
     """
 
-    indices: list[int]
-    tails: list[bytes]
+    is_plain: Bools
+    samples: Samples
     values: Floats
     timestamps_ms: Integers
     has_metadata: Bools
-    _references: Numbers
+    _valued: Bools
+    _references: Positions
     _bounds: Positions
 
-    def keys(self, numbers: Numbers) -> list[bytes]:
-        """The label symbols of each by their numbers, as bytes, in the order of `indices`."""
-        taken = numbers[self._references]
-        counts = np.diff(self._bounds)
-        widths = np.unique(counts).tolist()
-        if len(widths) > _FEW_WIDTHS:
-            content = taken.tobytes()
-            return [content[4 * start : 4 * end] for start, end in pairwise(self._bounds.tolist())]
-        # Many rows of one width become bytes at once, four times faster than one by one.
-        keys = np.empty(len(counts), object)
-        for width in widths:
-            rows = np.flatnonzero(counts == width)
-            places = self._bounds[rows][:, np.newaxis] + np.arange(width)
-            keys[rows] = taken[places].view(f"V{4 * width}").ravel().astype(object)
-        found: list[bytes] = keys.tolist()
+    def __len__(self) -> int:
+        return len(self._bounds) - 1
+
+    def indices(self) -> list[int]:
+        """Which series these are."""
+        found: list[int] = np.flatnonzero(self.is_plain).tolist()
         return found
 
+    def by_number(self, numbers: Numbers) -> References:
+        """The label symbols of each by their numbers, in the order of `indices()`."""
+        return References(numbers.take(self._references), self._bounds.astype(np.int32))
+
     def references(self, place: int) -> list[int]:
-        """One's label references; place: in `indices`."""
+        """One's label references; place: in `indices()`."""
         references: list[int] = self._references[self._bounds[place] : self._bounds[place + 1]].tolist()
         return references
+
+    def tails(self) -> list[bytes]:
+        """Each one's sample as 1.0 writes it, in the order of `indices()`."""
+        tails: list[bytes] = self.samples.tolist()
+        if not self._valued.all():
+            for index in np.flatnonzero(~self._valued).tolist():
+                tails[index] = _SHORT_HEAD + tails[index][LONG - SHORT + len(_SHORT_HEAD) :]
+        return tails if len(tails) == len(self) else [tails[index] for index in self.indices()]
 
 
 class MetadataCheck:
@@ -128,13 +133,14 @@ def read_plain(series: Sequence[bytes], symbols: int, most_labels: int, check: M
     if not in_range.all():
         good[np.flatnonzero(good)[~in_range]] = False
         references, bounds, _ = _decode_references(content, refs[good], samples[good], symbols)
-    tails, values = _read_samples(buffer, samples, valued)
+    taken = _read_samples(buffer, samples, valued)
     return Plain(
-        np.flatnonzero(good).tolist(),
-        tails if good.all() else [tail for tail, is_good in zip(tails, good.tolist(), strict=True) if is_good],
-        values,
+        good,
+        taken,
+        taken.view(_VALUES)["value"],
         decode_times(times),
         has_metadata & good,
+        valued,
         references,
         bounds,
     )
@@ -172,7 +178,8 @@ def _skip_metadata(
     metadata = windows[after].view(np.uint64).reshape(-1, 2)
     metadata &= _METADATA_MASKS[np.where(short, sizes, 0)]
     # Series of one metric come one after the other, and have the same.
-    others = np.flatnonzero((metadata[1:] != metadata[:-1]).any(axis=1)) + 1
+    first, second = metadata.T
+    others = np.flatnonzero((first[1:] != first[:-1]) | (second[1:] != second[:-1])) + 1
     found = {*_rows(metadata[:1]), *_rows(metadata[others])}
     bad = check.find_bad({one for one in found if one[0] == _METADATA and one[1] <= _MOST_METADATA})
     good = ~present | short
@@ -188,18 +195,21 @@ def _rows(metadata: npt.NDArray[np.uint64]) -> list[bytes]:
 
 def _decode_references(
     content: npt.NDArray[np.uint8], starts: Positions, ends: Positions, symbols: int
-) -> tuple[Numbers, Positions, Bools]:
+) -> tuple[Positions, Positions, Bools]:
     """All references of some series in a row, where each one's begin, and whether they can be followed.
 
     A varint ends with a byte below 0x80; the bytes before it that belong to it are 0x80 and above.
     """
     sizes = ends - starts
     bounds_of_bytes = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
-    section = content[np.arange(bounds_of_bytes[-1]) + np.repeat(starts - bounds_of_bytes[:-1], sizes)]
-    lasts = np.flatnonzero(section < 0x80)
-    references = section[lasts].astype(np.uint32)
-    # Of the first reference there is nothing before: there stands the section's last byte, which is below 0x80.
-    longer = np.flatnonzero(section[lasts - 1] >= 0x80)
+    offsets = (starts - bounds_of_bytes[:-1]).astype(np.int32)
+    section = content.take(np.arange(bounds_of_bytes[-1], dtype=np.int32) + np.repeat(offsets, sizes))
+    lasts, others = np.flatnonzero(section < 0x80), np.flatnonzero(section >= 0x80)
+    references = section.take(lasts).astype(np.int64)
+    # A byte that is not the last one belongs to the next last one: as many of them stand before it as do of these.
+    longer = others - np.arange(len(others))
+    if (longer[1:] == longer[:-1]).any():
+        longer = np.unique(longer)
     read = len(lasts) + len(longer)
     references[longer] = references[longer] << 7 | section[lasts[longer] - 1] & 0x7F
     if read < len(section):
@@ -216,14 +226,16 @@ def _decode_references(
     return references, bounds, good
 
 
-def _read_samples(buffer: bytes, samples: Positions, valued: Bools) -> tuple[list[bytes], Floats]:
-    """Each one's sample without its start timestamp, tag and length before it; and its value."""
+def _read_samples(buffer: bytes, samples: Positions, valued: Bools) -> Samples:
+    """Each one's sample without its start timestamp, tag and length before it, its value written if it is zero too."""
     windows = np.ndarray((len(buffer) - LONG + 1,), f"V{LONG}", buffer, strides=(1,))
     taken = windows[samples]
-    taken.view(np.uint8).reshape(-1, LONG)[:, 1] = np.where(valued, LONG - 2, SHORT - 2)
-    tails: list[bytes] = taken.tolist()
-    values = np.ndarray((len(buffer) - 7,), "<f8", buffer, strides=(1,))[samples + 3]
+    content = taken.view(np.uint8).reshape(-1, LONG)
+    content[:, 1] = LONG - 2
     if not valued.all():
-        tails = [tail if long else tail[:SHORT] for tail, long in zip(tails, valued.tolist(), strict=True)]
-        values = np.where(valued, values, 0.0)
-    return tails, values
+        zeros = np.flatnonzero(~valued)
+        times = content[zeros, 2:SHORT]
+        content[zeros, LONG - SHORT + 2 :] = times
+        content[zeros, 2] = _VALUE
+        content[zeros, 3 : LONG - SHORT + 2] = 0
+    return taken

@@ -19,7 +19,7 @@ from streams.wire.protobuf import BYTES, Data, expect_type, walk_fields
 from streams.wire.request import may_have_too_many
 from streams.wire.samples import Tails
 from streams.wire.series_2 import SeriesTranslator
-from streams.wire.symbols import Numbers, SeriesMemory, encode_section
+from streams.wire.symbols import Numbers, References, SeriesMemory, encode_section
 
 # What arrays of positions take beside the request, eight bytes for one of it, stays small, and in the CPU's cache.
 _SERIES_AT_ONCE = 4_000
@@ -31,6 +31,20 @@ class Request2:
 
     symbols: list[bytes]
     series: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest2:
+    """A 2.0 request of which the symbols and the first series have been read.
+
+    numbers: of its symbols, those that hold across requests. plain: what is plain among the first series.
+    references: of all series by their numbers; None = not all of them are plain, or they are too many.
+    """
+
+    request: Request2
+    numbers: Numbers
+    plain: Plain
+    references: References | None
 
 
 @dataclass(slots=True)
@@ -112,25 +126,40 @@ class Translator:
         self._limits = limits
         self._metadata_check = MetadataCheck()
 
-    def translate(self, data: Data) -> Translation:
-        """A whole request.
+    def read(self, data: Data) -> ReadRequest2:
+        """A whole request, not yet translated.
 
         Raises:
             MalformedError, TooLargeError: nothing of the request can be used.
         """
         request = split_request_2(data, self._limits)
         numbers = self._memory.number(request.symbols)
+        plain = self._read_plain(request, 0)
+        is_plain = 0 < len(request.series) == len(plain)
+        return ReadRequest2(request, numbers, plain, plain.by_number(numbers) if is_plain else None)
+
+    def _read_plain(self, request: Request2, start: int) -> Plain:
+        series = request.series[start : start + _SERIES_AT_ONCE]
+        return read_plain(series, len(request.symbols), self._limits.max_labels, self._metadata_check)
+
+    def translate(self, read: ReadRequest2) -> Translation:
+        """A request that was read.
+
+        Raises:
+            TooLargeError: nothing of the request can be used.
+        """
+        request = read.request
         odd = SeriesTranslator(request.symbols, self._limits)
         result = Translation([], Tails([], np.empty(0), np.empty(0, np.int64)))
         values, times = [result.tails.values], [result.tails.timestamps_ms]
         for start in range(0, len(request.series), _SERIES_AT_ONCE):
             series = request.series[start : start + _SERIES_AT_ONCE]
-            plain = read_plain(series, len(request.symbols), self._limits.max_labels, self._metadata_check)
+            plain = self._read_plain(request, start) if start else read.plain
             values.append(plain.values)
             times.append(plain.timestamps_ms)
-            self._translate_plain(request.symbols, numbers, plain, result, len(series))
-            if len(plain.indices) < len(series):
-                self._translate_odd(odd, series, start, set(plain.indices), result)
+            self._translate_plain(request.symbols, read.numbers, plain, result, len(series))
+            if len(plain) < len(series):
+                self._translate_odd(odd, series, start, set(plain.indices()), result)
         for index in result.faults:
             result.frames[index] = result.tails.blobs[index] = b""
         result.tails = Tails(result.tails.blobs, np.concatenate(values), np.concatenate(times))
@@ -142,19 +171,19 @@ class Translator:
         """The plain ones of `count` more series; the places of the others stay empty."""
         sections = self._find_sections(symbols, numbers, plain, result)
         result.metadata += int(np.count_nonzero(plain.has_metadata))
-        if len(plain.indices) == count:
+        if len(plain) == count:
             result.tails.blobs.extend(sections)
-            result.frames.extend(map(add, sections, plain.tails))
+            result.frames.extend(map(add, sections, plain.tails()))
             return
         blobs, frames = [b""] * count, [b""] * count
-        for index, blob, tail in zip(plain.indices, sections, plain.tails, strict=True):
+        for index, blob, tail in zip(plain.indices(), sections, plain.tails(), strict=True):
             blobs[index], frames[index] = blob, blob + tail
         result.tails.blobs.extend(blobs)
         result.frames.extend(frames)
 
     def _find_sections(self, symbols: list[bytes], numbers: Numbers, plain: Plain, result: Translation) -> list[bytes]:
         """The label section of each plain series; b"" and a fault where it is too long."""
-        keys = plain.keys(numbers)
+        keys = plain.by_number(numbers).keys()
         sections = self._memory.find(keys)
         result.label_bytes += sum(map(len, sections))
         for place in [] if all(sections) else [place for place, blob in enumerate(sections) if not blob]:
@@ -164,7 +193,7 @@ class Translator:
                 self._count_labels(blob, result)
                 self._memory.add(keys[place], blob)
             else:
-                index = len(result.frames) + plain.indices[place]
+                index = len(result.frames) + plain.indices()[place]
                 result.faults[index] = TooLargeError(f"series {index + 1}: {_too_many_labels(self._limits)}")
         self._count_labels(b"", result)
         return sections

@@ -8,7 +8,8 @@ and never more memory.
 
 from array import array
 from collections.abc import Sequence
-from itertools import repeat
+from dataclasses import dataclass
+from itertools import pairwise, repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +17,53 @@ import numpy.typing as npt
 from streams.wire.protobuf import encode_bytes
 
 Numbers = npt.NDArray[np.uint32]
+Positions = npt.NDArray[np.int32]
 
 # An entry of a mapping, beside its key's and value's own bytes.
 _ENTRY_BYTES = 150
 # Numbers are four bytes wide: when they are used up, everything is forgotten and they begin again.
 _MOST_NUMBERS = (1 << 32) - (1 << 24)
+# Series of a request have from some few to some dozen labels.
+_FEW_WIDTHS = 24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class References:
+    """The label symbols of some series by their numbers.
+
+    numbers: of all series in a row. bounds: (n + 1,), where those of each series begin, and the last ones end.
+    """
+
+    numbers: Numbers
+    bounds: Positions
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    @property
+    def byte_count(self) -> int:
+        """What they take."""
+        return self.numbers.nbytes + self.bounds.nbytes
+
+    def key(self, index: int) -> bytes:
+        """One series' numbers, as bytes."""
+        return self.numbers[self.bounds[index] : self.bounds[index + 1]].tobytes()
+
+    def keys(self) -> list[bytes]:
+        """The key of each series."""
+        counts = np.diff(self.bounds)
+        widths = np.unique(counts).tolist()
+        if len(widths) > _FEW_WIDTHS:
+            content = self.numbers.tobytes()
+            return [content[4 * start : 4 * end] for start, end in pairwise(self.bounds.tolist())]
+        # Many rows of one width become bytes at once, four times faster than one by one.
+        keys = np.empty(len(counts), object)
+        for width in widths:
+            rows = np.flatnonzero(counts == width)
+            places = self.bounds[rows][:, np.newaxis] + np.arange(width)
+            keys[rows] = self.numbers[places].view(f"V{4 * width}").ravel().astype(object)
+        found: list[bytes] = keys.tolist()
+        return found
 
 
 class _Numbers(dict[bytes, int]):
@@ -45,6 +88,7 @@ class SeriesMemory:
     """Label sections by the numbers of their symbols, within bounds.
 
     most_bytes: what symbols and label sections may take, each in their two generations.
+    epoch: changes when numbers begin again, and those given before mean nothing any more.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -53,12 +97,14 @@ class SeriesMemory:
         self._young: dict[bytes, bytes] = {}
         self._old: dict[bytes, bytes] = {}
         self._young_bytes = 0
+        self.epoch = 0
 
     def number(self, symbols: Sequence[bytes]) -> Numbers:
         """The numbers of all symbols of one request."""
         numbers = self._numbers
         if numbers.next > _MOST_NUMBERS:
             self._numbers, self._young, self._old, self._young_bytes = _Numbers(0, {}), {}, {}, 0
+            self.epoch += 1
         elif numbers.bytes > self._most_bytes:
             self._numbers = _Numbers(numbers.next, dict(numbers))
         return np.frombuffer(array("I", map(self._numbers.__getitem__, symbols)), np.uint32)

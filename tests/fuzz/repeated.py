@@ -10,10 +10,11 @@ from unittest.mock import patch
 
 import numpy as np
 
-from streams.wire import repeats
+from streams.wire import layouts, repeats
 from streams.wire.errors import WireError
 from streams.wire.labels import parse_labels
-from streams.wire.repeats import RequestMemory
+from streams.wire.layouts import Layouts
+from streams.wire.repeats import recognise
 from streams.wire.request import split_request
 from streams.wire.samples import Tails, read_tails
 from tests.fuzz.mutate import change_inside
@@ -54,15 +55,15 @@ def check(data: bytes, *, measured: bool = True) -> None:
     numbers: dict[bytes, int] = {}
     # Requests repay the effort from 64 series on, and one series of eight can be found: here every one.
     with (
-        patch.object(repeats, "_LEAST_SERIES", 1),
-        patch.object(repeats, "_ANCHOR_MASK", 0),
-        patch.object(repeats, "_FIRST", 2),
+        patch.object(layouts, "_LEAST_SERIES", 1),
+        patch.object(layouts, "_ANCHOR_MASK", 0),
+        patch.object(repeats, "FIRST", 2),
     ):
-        memory = RequestMemory(_MOST_BYTES)
+        memory = Layouts(_MOST_BYTES)
         remembered = _remember(memory, numbers, first)
         _remember(memory, numbers, second[: len(second) // 2])
         for one in (first, second):
-            found = memory.recognise(bytearray(one), lambda section: numbers.get(section, -1))
+            found = recognise(bytearray(one), memory, lambda section: numbers.get(section, -1))
             if found is None:
                 assert one is second or not remembered, "not recognised again"
                 continue
@@ -80,7 +81,7 @@ def _plain(data: bytes) -> tuple[list[bytes], Tails]:
     return request.frames, read_tails(request.frames)
 
 
-def _remember(memory: RequestMemory, numbers: dict[bytes, int], data: bytes) -> bool:
+def _remember(memory: Layouts, numbers: dict[bytes, int], data: bytes) -> bool:
     """Remember a request as ingest does, if all its series are plain and valid."""
     try:
         request = split_request(data)

@@ -54,7 +54,12 @@ def listed(frames: list[bytes]) -> list[tuple[dict[str, str], list[tuple[int, by
     return found
 
 
-def translator() -> Translator:
+def translate(data: bytes, translator: Translator | None = None) -> Translation:
+    translator = translator or create_translator()
+    return translator.translate(translator.read(data))
+
+
+def create_translator() -> Translator:
     return Translator(SeriesMemory(1 << 20), LIMITS)
 
 
@@ -63,9 +68,9 @@ def test_series_come_out_as_they_went_in_whatever_stands_around_them(
     series: list[tuple[Any, ...]], noise: list[str], other_noise: list[str]
 ) -> None:
     wanted = [(labels, [(at, struct.pack("<d", value)) for at, value in samples]) for labels, samples, *_ in series]
-    one = translator()
+    one = create_translator()
     for symbols in (noise, noise, other_noise):  # new, known, and known by other references
-        result = one.translate(build(series, symbols).SerializeToString())
+        result = translate(build(series, symbols).SerializeToString(), one)
         assert result.faults == {}
         assert listed(result.frames) == wanted
         assert result.metadata == sum(metadata is not None for *_, metadata, _ in series)
@@ -74,7 +79,7 @@ def test_series_come_out_as_they_went_in_whatever_stands_around_them(
 @given(SERIES)
 def test_the_version_makes_no_difference(series: Listed) -> None:
     full = [(labels, samples) for labels, samples in series if samples]
-    result = translator().translate(message_of(full, ("help", "unit")).SerializeToString())
+    result = translate(message_of(full, ("help", "unit")).SerializeToString())
     wanted = [(labels, [(at, struct.pack("<d", value)) for at, value in samples]) for labels, samples in full]
     assert listed(result.frames) == wanted
 
@@ -82,7 +87,7 @@ def test_the_version_makes_no_difference(series: Listed) -> None:
 def compare_with_the_exact_way(data: bytes) -> None:
     """Every series is taken or refused, and read the same, whether at once with others or alone."""
     request = split_request_2(data, LIMITS)
-    result: Translation = translator().translate(data)
+    result = translate(data)
     for index, series in enumerate(request.series):
         try:
             frame = SeriesTranslator(request.symbols, LIMITS).translate(series).frame
@@ -119,4 +124,4 @@ def test_any_series_is_read_the_same_on_both_ways(series: list[bytes], symbols: 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_taken_or_refused_in_our_own_words(data: bytes) -> None:
-    assert says(lambda: translator().translate(data))
+    assert says(lambda: translate(data))

@@ -72,12 +72,13 @@ def create_sorter(
     known: KnownSeries | None = None,
     most_bytes: int = 1 << 20,
 ) -> Sorter:
-    known = known or KnownSeries(1000, 1 << 20)
+    known = known if known is not None else KnownSeries(1000, 1 << 20)
+    memory = SeriesMemory(1 << 20)
     return Sorter(
         routes,
         known,
-        KnownRequests(known, most_bytes),
-        SeriesMemory(1 << 20),
+        KnownRequests(known, memory, most_bytes),
+        memory,
         limits or WireLimits(),
         max_series,
         HaLabels("cluster", "__replica__"),

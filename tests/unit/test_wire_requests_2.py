@@ -19,7 +19,11 @@ LABELS = {"__name__": "up", "job": "a"}
 
 def translate(message: Any, limits: WireLimits | None = None) -> Translation:
     data = message if isinstance(message, bytes) else message.SerializeToString()
-    return Translator(SeriesMemory(1 << 20), limits or WireLimits()).translate(data)
+    return translate_by(Translator(SeriesMemory(1 << 20), limits or WireLimits()), data)
+
+
+def translate_by(translator: Translator, data: bytes) -> Translation:
+    return translator.translate(translator.read(data))
 
 
 def one_series(symbols: list[str] | None = None, **fields: Any) -> Any:
@@ -148,7 +152,7 @@ def test_few_symbols_that_make_long_labels_many_times_are_a_bomb(samples: list[A
     translator = Translator(SeriesMemory(1 << 20), WireLimits(max_decoded_bytes=20_000))
     for _ in range(2):  # when they are new, and when they are known
         with pytest.raises(TooLargeError, match="labels of all series are longer than 20000 bytes"):
-            translator.translate(message.SerializeToString())
+            translate_by(translator, message.SerializeToString())
 
 
 def test_one_symbol_that_is_too_long_is_its_series_fault() -> None:
@@ -195,6 +199,13 @@ def test_symbols_keep_their_numbers_and_nobody_gets_them_again() -> None:
         assert numbers[1] == first[0]
         seen.add(numbers[0])
     assert memory.number([b"b"]).tolist()[0] not in seen
+
+
+def test_numbers_that_are_used_up_begin_again_in_another_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.wire.symbols._MOST_NUMBERS", 1)
+    memory = SeriesMemory(4_000)
+    assert (memory.number([b"a", b"b"]).tolist(), memory.epoch) == ([0, 1], 0)
+    assert (memory.number([b"b"]).tolist(), memory.epoch) == ([0], 1)
 
 
 def test_label_sections_that_nobody_asks_for_make_room() -> None:
