@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from streams.frame import IndicatorFrame, encode_frame
 from streams.meter import MAX_AHEAD_MS, Meter
+from streams.promql.evaluate import write_request_of
 from streams.query import Query
 from streams.series import columns, histograms, store, window
 from streams.wire.samples import STALE_NAN
 from tests.property.sample_stories import START_MS, Write, as_series, tell
 from tests.property.test_meter_values import DELAY_MS, EXPRESSIONS, STEP_MS
-from tests.unit.native_samples import Samples, histogram, native_request
+from tests.unit.native_samples import Samples, histogram
 
 NATIVE = (
     "histogram_quantile(0.9, sum by (zone) (rate(latency[5m])))",
@@ -46,7 +47,7 @@ def play(meter: Meter, writes: list[Write]) -> list[IndicatorFrame]:
     frames = []
     for write in writes:
         frames += meter.advance(write.log_time_ms)
-        meter.observe("svc", native_request([*as_series(write.samples), *natives_of(write)]), write.log_time_ms)
+        meter.observe("svc", write_request_of([*as_series(write.samples), *natives_of(write)]), write.log_time_ms)
     return frames
 
 

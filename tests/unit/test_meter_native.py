@@ -6,10 +6,11 @@ import struct
 import pytest
 
 from streams.meter import DEFAULT_CEILINGS, Meter
+from streams.promql.evaluate import write_request_of
 from streams.query import Query
 from streams.series.store import Ceilings
 from streams.wire.encode import encode_write_request
-from tests.unit.native_samples import Samples, histogram, native_request
+from tests.unit.native_samples import Samples, histogram
 
 NOW = 1_764_000_000_000
 STEP = 15_000
@@ -27,7 +28,7 @@ def latest(meter: Meter, log_time_ms: int) -> float | None:
 
 
 def write(meter: Meter, samples: Samples, log_time_ms: int, **labels: str) -> dict[str, int]:
-    return meter.observe("svc", native_request([({"__name__": "h", **labels}, samples)]), log_time_ms).dropped
+    return meter.observe("svc", write_request_of([({"__name__": "h", **labels}, samples)]), log_time_ms).dropped
 
 
 def test_an_indicator_is_measured_from_them() -> None:

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from streams.native.histogram import CUSTOM_BOUNDS, NativeHistogram
-from streams.promql.evaluate import elements_of
+from streams.promql.evaluate import elements_of, write_request_of
 from streams.promql.lanes import Lanes
 from streams.promql.parse import parse_expression
 from streams.promql.plan import Plan
 from streams.series.intake import Came, Intake
 from streams.series.store import Ceilings, SeriesStore
 from streams.wire.samples import STALE_NAN
-from tests.unit.native_samples import Samples, histogram, native_request
+from tests.unit.native_samples import Samples, histogram
 
 NOW = 1_764_000_000_000
 TIMES = [NOW - 240_000 + 60_000 * number for number in range(5)]
@@ -38,7 +38,7 @@ def at(expr: str) -> dict[str, float | NativeHistogram]:
     for name, samples in SERIES.items():
         metric, _, job = name.partition("/")
         series.append(({"__name__": metric, "job": job}, samples))
-    Intake(store, 0).take("", native_request(series), Came(NOW, NOW, NOW, NOW))
+    Intake(store, 0).take("", write_request_of(series), Came(NOW, NOW, NOW, NOW))
     plan = Plan(Lanes(store.columns, store.selection))
     with np.errstate(all="ignore"):
         elements = elements_of(plan.part(parse_expression(expr)).at(NOW), plan.natives)
@@ -148,7 +148,7 @@ def test_where_classic_and_native_histograms_have_the_same_labels_neither_counts
     store = SeriesStore(Ceilings(), lag_ms=1, keep_ms=600_000)
     store.columns.epoch_ms = NOW
     natives = [({"__name__": "both_bucket", "job": job}, [(NOW, histogram(0, 4))]) for job in ("native", "conflict")]
-    Intake(store, 0).take("", native_request([*CLASSIC, *natives]), Came(NOW, NOW, NOW, NOW))
+    Intake(store, 0).take("", write_request_of([*CLASSIC, *natives]), Came(NOW, NOW, NOW, NOW))
     plan = Plan(Lanes(store.columns, store.selection))
     part = plan.part(parse_expression("histogram_quantile(1, both_bucket)"))
     with np.errstate(all="ignore"):
