@@ -1,6 +1,7 @@
 """`/metrics`, `/-/healthy` and `/-/ready`: the same three answers in every role."""
 
 import ipaddress
+import os
 import ssl
 from collections.abc import Callable
 
@@ -22,6 +23,10 @@ def create_registry() -> CollectorRegistry:
     return registry
 
 
+# Who is ready: on a port that is taken, somebody else may answer.
+PROCESS_HEADER = "X-Driftline-Process"
+
+
 def add_probes(app: web.Application, registry: CollectorRegistry, ready: Readiness) -> None:
     """Serve the three probe paths on `app`."""
 
@@ -34,7 +39,8 @@ def add_probes(app: web.Application, registry: CollectorRegistry, ready: Readine
 
     async def is_ready(_: web.Request) -> web.Response:
         reason = ready()
-        return web.Response(text=f"{reason or 'ready'}\n", status=503 if reason else 200)
+        headers = {PROCESS_HEADER: str(os.getpid())}
+        return web.Response(text=f"{reason or 'ready'}\n", status=503 if reason else 200, headers=headers)
 
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/-/healthy", healthy)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import structlog
 
+from agents.probes import PROCESS_HEADER
 from agents.settings import SettingsError
 
 log = structlog.get_logger()
@@ -122,6 +123,8 @@ class Child:
             return None
         try:
             async with session.get(self.probe_url, timeout=aiohttp.ClientTimeout(total=2)) as answer:
+                if answer.headers.get(PROCESS_HEADER) != str(self.process.pid):
+                    return "another process answers in its place"
                 return None if answer.status == 200 else (await answer.text()).strip()
         except (aiohttp.ClientError, TimeoutError):
             return "does not answer yet"

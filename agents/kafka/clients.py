@@ -100,11 +100,21 @@ async def find_partitions(consumer: AIOKafkaConsumer, *topics: str) -> set[Topic
 async def read_to_end(
     consumer: AIOKafkaConsumer, partition: TopicPartition, start: int | None = None
 ) -> AsyncIterator[ConsumerRecord]:
-    """Every record of one partition from `start` (None = the earliest) up to the end as it is now."""
+    """Every record of one partition from `start` (None = the earliest) up to the end as it is now.
+
+    The partition stays assigned: what comes later can be read on.
+    """
+    consumer.assign([partition])
+    end = (await consumer.end_offsets([partition]))[partition]
     if start is None:
-        start = int((await consumer.beginning_offsets([partition]))[partition])
-    async for record in read_all_to_end(consumer, {partition: start}):
-        yield record
+        await consumer.seek_to_beginning(partition)
+    else:
+        consumer.seek(partition, start)
+    while await consumer.position(partition) < end:
+        batches = await consumer.getmany(partition, timeout_ms=1_000)
+        for record in batches.get(partition, []):
+            if record.offset < end:
+                yield record
 
 
 async def read_all_to_end(
