@@ -13,6 +13,8 @@ from agents.settings import SettingsError, split_listen
 
 # None = ready; otherwise the reason why not, for people.
 Readiness = Callable[[], str | None]
+# Who is ready: on a port that is taken, somebody else may answer.
+PROCESS_HEADER = "X-Driftline-Process"
 
 
 def create_registry() -> CollectorRegistry:
@@ -21,10 +23,6 @@ def create_registry() -> CollectorRegistry:
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     return registry
-
-
-# Who is ready: on a port that is taken, somebody else may answer.
-PROCESS_HEADER = "X-Driftline-Process"
 
 
 def add_probes(app: web.Application, registry: CollectorRegistry, ready: Readiness) -> None:

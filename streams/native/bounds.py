@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-CUSTOM_BOUNDS: Final = -53
 # As many as programs have that mean well: what is kept of layouts is kept of these only, so it stays within some MiB.
 FEW_BUCKETS: Final = 256
 

@@ -14,13 +14,11 @@ from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from streams.native.bounds import CUSTOM_BOUNDS, FEW_BUCKETS, custom_bounds, exponential_ends
-from streams.wire.histogram import is_float
+from streams.native.bounds import FEW_BUCKETS, custom_bounds, exponential_ends
+from streams.wire.histogram import CUSTOM_BUCKETS, is_float
 from streams.wire.histogram_message import Histogram, HistogramMessage, Span
+from streams.wire.samples import STALE_NAN_BITS
 
-__all__ = ["CUSTOM_BOUNDS"]
-
-_STALE = bytes.fromhex("7ff0000000000002")
 _GAUGE = 3
 # What one takes besides its buckets, and what each bucket takes: measured with CPython 3.11 and numpy 2.4.
 _OBJECT_BYTES, _ARRAYS_BYTES, _BUCKET_BYTES, _BOUND_BYTES = 240, 320, 12, 32
@@ -48,7 +46,7 @@ EMPTY: Final = Buckets(np.empty(0, np.int32), np.empty(0))
 class NativeHistogram:
     """Observations by bucket; immutable, its arrays too.
 
-    schema: -4 to 8, or CUSTOM_BOUNDS. zero_threshold: the zero bucket holds what lies within +-threshold.
+    schema: -4 to 8, or CUSTOM_BUCKETS. zero_threshold: the zero bucket holds what lies within +-threshold.
     count: all observations, also those that are no number and so in no bucket. bounds: upper ones, custom only.
     hint: what is known about a counter reset before this sample; "gauge" = it is not a counter.
     """
@@ -66,7 +64,7 @@ class NativeHistogram:
     @property
     def is_custom(self) -> bool:
         """Whether its buckets have bounds of their own."""
-        return self.schema == CUSTOM_BOUNDS
+        return self.schema == CUSTOM_BUCKETS
 
 
 # A sample of a series: Unix ms (or ms since any epoch), and what was there.
@@ -134,7 +132,7 @@ def from_message(message: HistogramMessage) -> NativeHistogram | None:
     Of the sender's hint only "gauge" is kept: a Prometheus that stored it would not know the rest any more when it is
     queried, and looks for resets in the numbers. So do we.
     """
-    if struct.pack(">d", message.sum) == _STALE:
+    if struct.pack("<d", message.sum) == struct.pack("<Q", STALE_NAN_BITS):
         return None
     if is_float(message):
         zero_count, count = message.zero_count_float, message.count_float

@@ -13,13 +13,13 @@ import numpy as np
 
 from streams.native.algebra import joined
 from streams.native.histogram import EMPTY, Buckets, Hint, NativeHistogram
+from streams.wire.histogram import CUSTOM_BUCKETS
 
 HistogramField: TypeAlias = int | float | str | tuple[float, ...]
 
 _FIELD = re.compile(r"\s*([a-z_]+):(\[[^\]]*\]|[^\s\[\]]+)")
 _HINTS: tuple[Hint, ...] = get_args(Hint)
 _FLOAT = re.compile(r"[-+]?((\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|inf|nan)", re.IGNORECASE)
-_CUSTOM_BUCKETS = -53
 # Far beyond what any number falls into, and few enough for 32 bits.
 _FARTHEST = 1 << 24
 
@@ -143,15 +143,15 @@ def parse_histogram(text: str) -> WrittenHistogram:
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     schema = fields.get("schema", 0)
-    if schema != _CUSTOM_BUCKETS and schema not in range(-4, 9):
-        raise ValueError(f"schema: expected -4 to 8, or {_CUSTOM_BUCKETS}, got {schema}")
+    if schema != CUSTOM_BUCKETS and schema not in range(-4, 9):
+        raise ValueError(f"schema: expected -4 to 8, or {CUSTOM_BUCKETS}, got {schema}")
     written = WrittenHistogram(**fields)  # type: ignore[arg-type]  # each read by the reader of its name
     _check_bounds(written)
     return written
 
 
 def _check_bounds(written: WrittenHistogram) -> None:
-    if written.schema != _CUSTOM_BUCKETS or not written.buckets:
+    if written.schema != CUSTOM_BUCKETS or not written.buckets:
         return
     places = len(written.custom_values) + 1
     if written.offset < 0 or written.offset + len(written.buckets) > places:

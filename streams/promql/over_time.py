@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from streams.native.compensated import average_of
 from streams.native.over_range import NATIVE
 from streams.promql.column import Column, RangeFunction, with_native
 from streams.series.arrays import Floats
@@ -51,25 +52,9 @@ def _avg(samples: Samples) -> Floats:
     count = samples.there.sum(axis=0)
     mean: Floats = total / count + rest / count
     for place in np.flatnonzero(np.isinf(total)).tolist():
-        mean[place] = _running_mean(samples.values[samples.there[:, place], place].tolist())
+        # A sum that overflows, or infinite values.
+        mean[place] = average_of(samples.values[samples.there[:, place], place].tolist())
     return mean
-
-
-def _running_mean(values: list[float]) -> float:
-    """The mean of values whose sum overflows or that are infinite themselves."""
-    first, *others = values
-    total, rest, mean, overflown = np.array([first]), np.zeros(1), np.zeros(1), False
-    for count, value in enumerate(others, 2):
-        if not overflown:
-            new, new_rest = kahan_add(np.array([value]), total, rest)
-            if not np.isinf(new[0]):
-                total, rest = new, new_rest
-                continue
-            overflown = True
-            mean, rest = total / (count - 1), rest / (count - 1)
-        share = (count - 1) / count
-        mean, rest = kahan_add(np.array([value / count]), share * mean, share * rest)
-    return float((mean + rest)[0] if overflown else (total / len(values) + rest / len(values))[0])
 
 
 def _extreme(choose: np.ufunc) -> Callable[[Samples], Floats]:

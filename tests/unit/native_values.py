@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from streams.native.histogram import CUSTOM_BOUNDS, EMPTY, Buckets, Hint, NativeHistogram
+from streams.native.histogram import EMPTY, Buckets, Hint, NativeHistogram
+from streams.wire.histogram import CUSTOM_BUCKETS
 
 Counts = Mapping[int, float]
 
@@ -36,7 +37,7 @@ def native(
 def custom(bounds: tuple[float, ...], counts: Counts, *, total: float = 0.0, hint: Hint = "unknown") -> NativeHistogram:
     """Buckets with bounds of their own."""
     count = sum(counts.values())
-    return NativeHistogram(CUSTOM_BOUNDS, hint, 0.0, 0.0, count, total, _buckets(counts), EMPTY, bounds)
+    return NativeHistogram(CUSTOM_BUCKETS, hint, 0.0, 0.0, count, total, _buckets(counts), EMPTY, bounds)
 
 
 def filled(buckets: Buckets) -> dict[int, float]:

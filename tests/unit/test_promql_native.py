@@ -6,13 +6,14 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from streams.native.histogram import CUSTOM_BOUNDS, NativeHistogram
+from streams.native.histogram import NativeHistogram
 from streams.promql.evaluate import elements_of, write_request_of
 from streams.promql.lanes import Lanes
 from streams.promql.parse import parse_expression
 from streams.promql.plan import Plan
 from streams.series.intake import Came, Intake
 from streams.series.store import Ceilings, SeriesStore
+from streams.wire.histogram import CUSTOM_BUCKETS
 from streams.wire.samples import STALE_NAN
 from tests.unit.native_samples import Samples, histogram
 
@@ -23,7 +24,7 @@ SERIES: dict[str, Samples] = {
     "h/b": [(time_ms, histogram(0, number)) for number, time_ms in enumerate(TIMES, 1)],
     "f/a": [(time_ms, float(number)) for number, time_ms in enumerate(TIMES, 1)],
     "mixed/a": [(TIMES[1], 1.0), (TIMES[2], 3.0), (TIMES[3], histogram(1)), (TIMES[4], histogram(2))],
-    "custom/a": [(NOW, replace(histogram(1), schema=CUSTOM_BOUNDS, bounds=(5.0,)))],
+    "custom/a": [(NOW, replace(histogram(1), schema=CUSTOM_BUCKETS, bounds=(5.0,)))],
     "again/a": [(TIMES[2], histogram(8)), (TIMES[3], histogram(9)), (TIMES[4], histogram(1))],
     "again/b": [(TIMES[2], histogram(8)), (TIMES[3], histogram(total=STALE_NAN)), (TIMES[4], histogram(1))],
     "ended/a": [(TIMES[3], histogram(1)), (TIMES[4], histogram(total=STALE_NAN))],
