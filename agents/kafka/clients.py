@@ -105,13 +105,16 @@ async def read_to_end(
     The partition stays assigned: what comes later can be read on.
     """
     consumer.assign([partition])
-    ends = await consumer.end_offsets([partition])
+    end = (await consumer.end_offsets([partition]))[partition]
     if start is None:
         await consumer.seek_to_beginning(partition)
     else:
         consumer.seek(partition, start)
-    async for record in _read_until(consumer, ends):
-        yield record
+    while await consumer.position(partition) < end:
+        batches = await consumer.getmany(partition, timeout_ms=1_000)
+        for record in batches.get(partition, []):
+            if record.offset < end:
+                yield record
 
 
 async def read_all_to_end(
@@ -120,18 +123,13 @@ async def read_all_to_end(
     """Every record of some partitions from their offsets up to their ends as they are now; in order in each of them."""
     ends = await consumer.end_offsets(list(starts))
     # Once assigned, a connection waits for records to come before it answers anything else.
-    left = {partition: end for partition, end in ends.items() if starts[partition] < end}
+    left = {partition for partition, start in starts.items() if start < ends[partition]}
     consumer.assign(list(left))
     for partition in left:
         consumer.seek(partition, starts[partition])
-    async for record in _read_until(consumer, left):
-        yield record
-
-
-async def _read_until(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> AsyncIterator[ConsumerRecord]:
-    """Every record from where the consumer stands up to these offsets."""
-    while left := [partition for partition, end in ends.items() if await consumer.position(partition) < end]:
+    while left:
         for partition, records in (await consumer.getmany(*left, timeout_ms=1_000)).items():
             for record in records:
                 if record.offset < ends[partition]:
                     yield record
+        left = {partition for partition in left if await consumer.position(partition) < ends[partition]}
