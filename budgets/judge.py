@@ -5,6 +5,7 @@ belongs to one indicator is in `watch.py`; here are the steps, the versions of b
 """
 
 import hashlib
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -145,6 +146,10 @@ class Judge:
     def look(self, point_id: str) -> Place | None:
         """The newest of one point, to be read only; None = it has never had a value."""
         return self._places.get(point_id)
+
+    def look_around(self, turn: int, turns: int) -> list[tuple[str, Place]]:
+        """Some of the points, to be read only: with every turn others, in `turns` turns all of them."""
+        return list(islice(self._places.items(), turn % turns, None, turns))
 
     # --- one step ------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ import msgspec
 from agents.storage.outbox import State as DeliveryState
 from agents.web.states import State
 from budgets.event import AlertEvent, AlertKind, Status, Transition
+from budgets.explain.alert import EventExplanation
+from budgets.explain.now import KindExplanation
 from budgets.spec.model import Direction, IndicatorKind, Severity
 
 ItemT = TypeVar("ItemT")
@@ -41,7 +43,8 @@ class IndicatorItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `state`: ok, warning and critical compare the value with the limits; no_data = measured, but there was nothing, or
     never measured; stale = not measured any more; low_traffic = too few events behind it to judge. `at`: the step it
-    was measured for. `weight`: events behind the value. `baseline`: what an open alert was judged against.
+    was measured for. `weight`: events behind the value. `baseline`: what is usual now, or what an open alert was judged
+    against. `rung`: how much of its past is known; null = not told.
     """
 
     id: str
@@ -59,6 +62,7 @@ class IndicatorItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     direction: Direction
     state: State
     baseline: float | None
+    rung: str | None
 
 
 class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,12 +83,15 @@ class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class AlertDetail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An alert's latest event, all its transitions, oldest first, and what was sent about it (empty when the notifier
-    keeps its outbox in another database).
+    keeps its outbox in another database). `explanations`: why each of the transitions happened, in their order. `now`:
+    what of its conditions holds at the newest step; null = nothing was told about this indicator lately.
     """
 
     alert: AlertEvent
     transitions: list[AlertEvent]
     deliveries: list[Delivery]
+    explanations: list[EventExplanation]
+    now: KindExplanation | None
 
 
 class HistoryPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

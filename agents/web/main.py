@@ -24,6 +24,7 @@ from agents.web.history.dead_letters import DeadLetters
 from agents.web.history.projection import Projection
 from agents.web.history.reader import HistoryReader
 from agents.web.history.writer import HistoryWriter
+from agents.web.latest_states import LatestStates
 from agents.web.openapi import openapi_document
 from agents.web.overview import OverviewSource
 from agents.web.page import Problems, StatusPage
@@ -55,6 +56,7 @@ def create_app(
     metrics: WebMetrics,
     ready: Readiness,
     problems: Callable[[], Problems],
+    states: LatestStates,
 ) -> web.Application:
     """Everything that is served, over an open database."""
     app = web.Application(middlewares=[problem_middleware(metrics), access.middleware()])
@@ -62,7 +64,7 @@ def create_app(
     add_probes(app, registry, ready)
     reader = HistoryReader(engine)
     overview = OverviewSource(reader, budgets, settings.evaluation_delay)
-    Api(overview, reader).add_routes(app)
+    Api(overview, reader, states).add_routes(app)
     StatusPage(settings, overview, reader, problems).add_routes(app)
     description = msgspec.json.encode(openapi_document(version("driftline")))
 
@@ -108,6 +110,7 @@ async def run_web(settings: Settings, publisher: BudgetPublisher | None = None) 
         DeadLetters(settings, lambda: create_producer(settings.kafka, "driftline-web"), metrics),
     )
 
+    states = LatestStates(settings, lambda: create_consumer(settings.kafka, "driftline-web"))
     if publisher is not None:
         publisher.register(registry)
 
@@ -123,21 +126,22 @@ async def run_web(settings: Settings, publisher: BudgetPublisher | None = None) 
     def ready() -> str | None:
         return "; ".join(own_problems().values()) or None
 
-    app = create_app(settings, engine, budgets, access, registry, metrics, ready, problems)
+    app = create_app(settings, engine, budgets, access, registry, metrics, ready, problems, states)
     server = await start_server(app, settings.web.listen, ssl_context=access.ssl_context)
     try:
-        await _run_parts(projection, orders)
+        await _run_parts(projection, orders, states)
     finally:
         await server.cleanup()
         await orders.stop()
         await engine.dispose()
 
 
-async def _run_parts(projection: Projection, orders: OrderReader) -> None:
+async def _run_parts(projection: Projection, orders: OrderReader, states: LatestStates) -> None:
     """Until SIGTERM, or until one of them fails."""
     parts = [
         asyncio.create_task(projection.run(), name="history projection"),
         asyncio.create_task(_follow_orders(orders), name="orders"),
+        asyncio.create_task(states.run(), name="states"),
     ]
     try:
         await run_until_stopped(*parts)

@@ -16,6 +16,7 @@ from agents.metrics import WebMetrics
 from agents.settings import Settings
 from agents.storage.database import open_database
 from agents.web.budgets_in_force import BudgetsInForce
+from agents.web.latest_states import LatestStates
 from agents.web.main import create_app
 from budgets.order import Order
 from budgets.spec.model import IndicatorSpec, ServiceBudget
@@ -66,6 +67,7 @@ class House:
     budgets: BudgetsInForce
     client: TestClient  # type: ignore[type-arg]  # of whatever application
     now_ms: int
+    states: LatestStates
     problems: dict[str, str] = field(default_factory=dict)
     not_ready: list[str] = field(default_factory=list)
 
@@ -114,8 +116,9 @@ async def web_house(tmp_path: Path, web_config: Path | None = None) -> AsyncIter
         WebMetrics(registry),
         lambda: not_ready[0] if not_ready else None,
         lambda: problems,
+        states := LatestStates(Settings(data_dir=tmp_path), FakeLog().consumer),
     )
     now_ms = round(time.time() * 1000) // STEP_MS * STEP_MS
     async with TestClient(TestServer(app)) as client:
-        yield House(engine, FakeLog(), budgets, client, now_ms, problems, not_ready)
+        yield House(engine, FakeLog(), budgets, client, now_ms, states, problems, not_ready)
     await engine.dispose()
