@@ -36,7 +36,6 @@ from agents.web.problems import NotFoundError
 from agents.web.states import STATES
 from budgets.event import AlertEvent, Status, format_time, parse_time
 from budgets.explain.alert import explain_event
-from budgets.explain.state import PointState
 from budgets.spec.model import IndicatorKind
 from streams.frame import split_point_id
 
@@ -79,10 +78,9 @@ def service_item(view: ServiceView) -> ServiceItem:
     )
 
 
-def indicator_item(view: IndicatorView, state: PointState | None) -> IndicatorItem:
-    """An indicator as the API shows it. state: what the judge knows of it, None = not told."""
+def indicator_item(view: IndicatorView) -> IndicatorItem:
+    """An indicator as the API shows it."""
     spec = view.spec
-    usual = state.expected if state is not None else None
     return IndicatorItem(
         id=view.id,
         service=spec.service,
@@ -98,8 +96,7 @@ def indicator_item(view: IndicatorView, state: PointState | None) -> IndicatorIt
         critical=spec.critical,
         direction=spec.direction,
         state=view.state,
-        baseline=view.baseline if usual is None else usual,
-        rung=state.rung if state is not None else None,
+        baseline=view.baseline,
     )
 
 
@@ -161,11 +158,7 @@ class Api:
             if not kinds or view.spec.kind in kinds
         ]
         views.sort(key=lambda view: view.id)
-
-        def item(view: IndicatorView) -> IndicatorItem:
-            return indicator_item(view, self._states.get(view.id))
-
-        return _json(_page(views, lambda view: view.id, item, request))
+        return _json(_page(views, lambda view: view.id, indicator_item, request))
 
     async def alerts(self, request: web.Request) -> web.Response:
         """Alerts by their latest event, the newest first."""

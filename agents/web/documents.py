@@ -43,8 +43,7 @@ class IndicatorItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `state`: ok, warning and critical compare the value with the limits; no_data = measured, but there was nothing, or
     never measured; stale = not measured any more; low_traffic = too few events behind it to judge. `at`: the step it
-    was measured for. `weight`: events behind the value. `baseline`: what is usual now, or what an open alert was judged
-    against. `rung`: how much of its past is known; null = not told.
+    was measured for. `weight`: events behind the value. `baseline`: what an open alert was judged against.
     """
 
     id: str
@@ -62,7 +61,6 @@ class IndicatorItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     direction: Direction
     state: State
     baseline: float | None
-    rung: str | None
 
 
 class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

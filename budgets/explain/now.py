@@ -125,8 +125,8 @@ def _traffic(spec: IndicatorSpec, state: PointState) -> list[Condition]:
     conditions = [_data(state)]
     if spec.min_traffic > 0:
         enough = has_traffic(spec, state.weight) if state.value is not None else None
-        seen = "not counted" if state.weight is None else f"{state.weight:.4g}"
-        text = f"{seen} events in the window, {spec.min_traffic:.4g} are needed"
+        seen = "not counted" if state.weight is None else format_value(state.weight, "")
+        text = f"{seen} events in the window, {format_value(spec.min_traffic, '')} are needed"
         conditions.append(Condition("traffic", "events", enough, state.weight, spec.min_traffic, "events", text))
     if needs_full_window(spec):
         lasted = max(0, state.at - state.data_since) if state.data_since else 0
@@ -142,7 +142,7 @@ def _tail(spec: IndicatorSpec, state: PointState) -> list[Condition]:
     if tail_share(spec) >= 1.0 or state.weight is None:
         return []
     needed = MIN_TAIL_EVENTS / tail_share(spec)
-    text = f"{state.weight:.4g} events in the window, a percentile needs {needed:.4g}"
+    text = f"{format_value(state.weight, '')} events in the window, a percentile needs {format_value(needed, '')}"
     return [
         Condition(
             "traffic", "events beyond the percentile", state.weight >= needed, state.weight, needed, "events", text

@@ -87,7 +87,6 @@ async def test_indicators_show_the_newest_value_against_its_limit(house: House) 
         "critical": 200.0,
         "direction": "above",
         "state": "critical",
-        "rung": None,
         "baseline": 171.2,
     }
     assert items["auth-service/throughput"]["state"] == "warning"

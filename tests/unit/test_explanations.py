@@ -129,9 +129,6 @@ async def test_an_indicator_is_explained_by_its_newest_state(house: House) -> No
     assert status == 200
     assert (explanation["id"], explanation["rung"]) == (POINT, "zscore")
     assert [kind["kind"] for kind in explanation["kinds"]] == ["budget", "regression", "trend", "no_data"]
-    _, indicators = await answered(house, "/api/v1/indicators")
-    (item,) = indicators["items"]
-    assert (item["baseline"], item["rung"]) == (story.state.expected, "zscore")
 
 
 async def test_an_indicator_that_nothing_was_told_about_is_not_guessed_at(house: House) -> None:
