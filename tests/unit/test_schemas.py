@@ -18,6 +18,7 @@ from budgets.event import (
     AlertEvent,
     Annotations,
     Evidence,
+    RecentChange,
     encode_event,
     episode_of,
     event_id_of,
@@ -80,7 +81,7 @@ def create_event(**changed: Any) -> AlertEvent:
         "at": format_time(AT_MS),
         "ends_at": None,
         "annotations": Annotations(summary="slower"),
-        "changes": ({"service": "auth-service", "version": "2.4.1", "at": format_time(0)},),
+        "changes": (RecentChange("auth-service", "2.4.1", format_time(0), "hotfix", 0.8, 0.0013),),
     }
     return AlertEvent(**{**fields, **changed})
 
