@@ -13,6 +13,7 @@ from budgets.alert import Alert
 from budgets.change import Change
 from budgets.event import AlertEvent, AlertKind
 from budgets.incident import Incidents, SavedIncidents
+from budgets.lead import tell
 from budgets.spec.model import IndicatorSpec, ServiceBudget
 from budgets.watch import Point, Watched
 from streams.frame import IndicatorFrame, split_point_id
@@ -147,7 +148,7 @@ class Judge:
             events += watched.check_data(at)
         if self._steps % _FORGET_EVERY_STEPS == 0:
             self._forget(at)
-        return events
+        return tell(self._incidents, events)
 
     # --- one step ------------------------------------------------------------------------------------------------
 

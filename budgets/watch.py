@@ -25,7 +25,7 @@ from budgets.event import (
 )
 from budgets.evidence import evidence_of
 from budgets.incident import Incidents, is_weighty
-from budgets.lead import onset_of, tell
+from budgets.lead import mention, onset_of
 from budgets.limits import has_recovered, level_of
 from budgets.spec.model import IndicatorSpec
 from budgets.traffic import MIN_TAIL_EVENTS, has_traffic, needs_full_window, tail_share
@@ -369,4 +369,5 @@ class Watched:
             ends_at=format_time(moment.at) if transition == "resolved" else None,
             annotations=annotate(story),
         )
-        return tell(self._incidents, event, alert.onset or alert.starts_at)
+        mention(self._incidents, event, alert.onset or alert.starts_at)
+        return event
