@@ -68,8 +68,8 @@ class PageView:
     write_url: str
 
 
-def _alert_rank(alert: AlertEvent) -> tuple[bool, int]:
-    return alert.status == "pending", _ALERT_ORDER.index(alert.severity)
+def _alert_rank(alert: AlertEvent) -> tuple[bool, int, bool]:
+    return alert.status == "pending", _ALERT_ORDER.index(alert.severity), alert.status == "stale"
 
 
 def _first_incidents(alerts: Sequence[AlertEvent]) -> tuple[IncidentView, ...]:
