@@ -219,6 +219,10 @@ class Watched:
         point = self.points.get(self.spec.id)
         return point.last_value if point is not None and point.last_value_at == at else None
 
+    def timing_of(self, kind: AlertKind) -> Timing:
+        """How long a condition of this kind holds before it fires, and recovery before it resolves."""
+        return self._timings[kind]
+
     def forget(self, at: int) -> list[str]:
         """Drop the points that are gone for good; their ids."""
         gone = [

@@ -4,12 +4,13 @@ from typing import Literal
 
 import msgspec
 
-Need = Literal["data", "traffic", "rung", "limit", "size", "significance", "persistence"]
+Need = Literal["data", "traffic", "rung", "limit", "size", "significance", "persistence", "alert"]
 
 
 class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`need`: what kind of thing: there is data, enough traffic, enough past (rung), the value beyond its limit, a
-    change large enough to matter (size), larger than chance explains (significance), for long enough (persistence).
+    change large enough to matter (size), larger than chance explains (significance), for long enough (persistence), and
+    no other alert that says it already (alert).
     `holds`: null = could not be said. `value` and `threshold` are in `unit`: ratio, sigmas, ms, or the indicator's.
     """
 

@@ -9,12 +9,12 @@ import msgspec
 
 from budgets.event import AlertKind, Status, format_time
 from budgets.explain.condition import Condition, Need, missing
-from budgets.explain.state import Comparison, PointState
+from budgets.explain.state import Comparison, OpenAlert, PointState
 from budgets.limits import level_of
 from budgets.quantity import format_change, format_duration, format_value
 from budgets.spec.model import IndicatorSpec
 from budgets.traffic import MIN_TAIL_EVENTS, has_traffic, needs_full_window, tail_share
-from budgets.watch import NO_DATA_AFTER_MS, TREND_HOLD_MS
+from budgets.watch import NO_DATA_AFTER_MS
 from streams.detect.zscore import SIGMAS
 
 _WARM = frozenset({"zscore", "season"})
@@ -51,10 +51,10 @@ class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def explain(spec: IndicatorSpec, state: PointState) -> Explanation:
     """Every kind of alert of a point at its newest step."""
     kinds = [
-        _kind(spec, state, "budget", _limit(spec, state)),
-        _kind(spec, state, "regression", _regression(spec, state)),
-        _kind(spec, state, "trend", _trend(spec, state)),
-        _kind(spec, state, "no_data", _no_data(spec, state)),
+        _kind(state, "budget", _limit(spec, state)),
+        _kind(state, "regression", _regression(spec, state)),
+        _kind(state, "trend", _trend(spec, state)),
+        _kind(state, "no_data", _no_data(spec, state)),
     ]
     knows = state.learned_to > 0
     return Explanation(
@@ -83,12 +83,12 @@ def _head(spec: IndicatorSpec, state: PointState) -> str:
     return text
 
 
-def _kind(spec: IndicatorSpec, state: PointState, kind: AlertKind, conditions: list[Condition]) -> KindExplanation:
+def _kind(state: PointState, kind: AlertKind, conditions: list[Condition]) -> KindExplanation:
     alert = state.alerts.get(kind)
     lacking = missing(conditions)
     name = _NAMES[kind]
     if alert is not None:
-        conditions = [*conditions, _lasts(spec, state, kind)]
+        conditions = [*conditions, _lasts(state, alert)]
         since = format_time(alert.starts_at)
         if alert.status == "stale":
             text = f"The {name} alert was firing (since {since}) and stays open while there is no data."
@@ -150,15 +150,15 @@ def _tail(spec: IndicatorSpec, state: PointState) -> list[Condition]:
     ]
 
 
-def _lasts(spec: IndicatorSpec, state: PointState, kind: AlertKind) -> Condition:
+def _lasts(state: PointState, alert: OpenAlert) -> Condition:
     """How long the condition holds, against how long it has to."""
-    needed = max(TREND_HOLD_MS, spec.for_ms) if kind == "trend" else 0 if kind == "no_data" else spec.for_ms
-    alert = state.alerts[kind]
-    since = alert.holds_since
-    lasted = state.at - since if since is not None else 0
-    holds = alert.status != "pending" or lasted >= needed
-    text = f"holds for {format_duration(lasted)}, it fires after {format_duration(needed)}"
-    return Condition("persistence", "for", holds, float(lasted), float(needed), "ms", text)
+    lasted = state.at - alert.holds_since if alert.holds_since is not None else 0
+    holds = alert.status != "pending" or lasted >= alert.fires_after
+    text = f"holds for {format_duration(lasted)}, it fires after {format_duration(alert.fires_after)}"
+    if alert.recovered_since is not None:
+        recovered = format_duration(state.at - alert.recovered_since)
+        text = f"recovered for {recovered}, it is over after {format_duration(alert.over_after)}"
+    return Condition("persistence", "for", holds, float(lasted), float(alert.fires_after), "ms", text)
 
 
 # --- the kinds -------------------------------------------------------------------------------------------------------
@@ -256,11 +256,13 @@ def _trend(spec: IndicatorSpec, state: PointState) -> list[Condition]:
     said = {None: "no slope is known yet", True: "it worsened steadily", False: "it did not surely worsen steadily"}
     least = format_change(spec.regression_warning / 2).lstrip("+")
     text = f"{said[holds]} over the last four hours, by {least} at least"
+    if "regression" in state.alerts and "trend" not in state.alerts:
+        conditions.append(_lacking("alert", "no regression yet", "it is a regression already"))
     return [*conditions, Condition("significance", "slope of four hours", holds, None, None, "", text)]
 
 
 def _no_data(spec: IndicatorSpec, state: PointState) -> list[Condition]:
     after = max(NO_DATA_AFTER_MS, spec.window_ms)
-    lasted = state.at - state.last_value_at if state.value is None and state.last_value_at else 0
+    lasted = state.at - state.indicator_at if state.indicator_at else 0
     text = f"{format_duration(lasted)} without a value, it fires after {format_duration(after)}"
     return [Condition("data", "without a value", lasted >= after, float(lasted), float(after), "ms", text)]

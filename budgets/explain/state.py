@@ -12,13 +12,19 @@ from streams.detect.baseline import Rung
 
 
 class OpenAlert(msgspec.Struct, frozen=True):
-    """An alert that is not resolved. holds_since: the condition, without a break; recovered_since: that it does not."""
+    """An alert that is not resolved.
+
+    holds_since: the condition, without a break; it fires after `fires_after`. recovered_since: that it does not; it is
+    over after `over_after`.
+    """
 
     status: Status
     severity: Severity
     starts_at: int
     holds_since: int | None
     recovered_since: int | None
+    fires_after: int
+    over_after: int
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -49,6 +55,7 @@ class PointState(msgspec.Struct, frozen=True):
     """One point at step `at`. Times are Unix ms, 0 = never.
 
     value: None = no data at this step. weight: events behind it. data_since: since when no step was without a value.
+    indicator_at: when the indicator last had a value of any of its groups.
     learned_from, learned_to: the values behind the baseline. compared: None = there was nothing to compare with.
     """
 
@@ -58,6 +65,7 @@ class PointState(msgspec.Struct, frozen=True):
     weight: float | None
     data_since: int
     last_value_at: int
+    indicator_at: int
     rung: Rung
     expected: float | None
     spread: float
@@ -121,17 +129,35 @@ def state_of(point_id: str, place: Place) -> PointState:
         weight=point.weight if has_value else None,
         data_since=point.data_since,
         last_value_at=point.last_value_at,
+        indicator_at=place.watched.last_data_at,
         rung=detector.baseline.rung,
         expected=detector.baseline.expect(point.last_at),
         spread=detector.baseline.spread,
         learned_from=learned_from,
         learned_to=learned_to,
         compared=_compare(place),
-        alerts={
-            kind: OpenAlert(alert.status, alert.severity, alert.starts_at, alert.worse_since, alert.calm_since)
-            for kind, alert in sorted(point.alerts.items())
-        },
+        alerts=_open_alerts(place),
     )
+
+
+def _open_alerts(place: Place) -> dict[AlertKind, OpenAlert]:
+    """Those of the point, and that the indicator has no data."""
+    watched, alerts = place.watched, dict(place.point.alerts)
+    if watched.no_data is not None:
+        alerts["no_data"] = watched.no_data
+    timings = {kind: watched.timing_of(kind) for kind in alerts}
+    return {
+        kind: OpenAlert(
+            alert.status,
+            alert.severity,
+            alert.starts_at,
+            alert.worse_since,
+            alert.calm_since,
+            timings[kind].for_ms,
+            timings[kind].keep_ms,
+        )
+        for kind, alert in sorted(alerts.items())
+    }
 
 
 def _compare(place: Place) -> Comparison | None:

@@ -109,6 +109,23 @@ def test_missing_data_is_told_from_missing_alarms() -> None:
     assert "2m without a value, it fires after 5m" in story.why("no_data").text
 
 
+def test_the_no_data_alert_of_an_indicator_is_that_of_its_points() -> None:
+    why = Story().usual(60).tell(*[None] * 6).why("no_data")
+    assert (why.status, lacking(why)) == ("firing", [])
+
+
+def test_an_alert_that_recovered_says_when_it_is_over() -> None:
+    story = Story('{"api": {"response_time": {"p95": {"budget_ms": 200, "keep_firing_for": "10m"}}}}').usual(60)
+    why = story.tell(300.0, 300.0, 300.0, 100.0, 100.0, 100.0).why("budget")
+    assert why.conditions[-1].text == "recovered for 2m, it is over after 10m"
+
+
+def test_a_regression_persists_for_a_step_at_least() -> None:
+    why = Story().usual(120).tell(150.0).why("regression")
+    assert (why.status, lacking(why)) == ("pending", ["for"])
+    assert why.conditions[-1].text == "holds for 0s, it fires after 1m"
+
+
 def test_an_indicator_without_a_limit_says_so() -> None:
     story = Story('{"api": {"response_time": {"p95": {"regression_threshold": 0.1}}}}').usual(60)
     assert "the budget has no limit" in story.why("budget").text
