@@ -5,6 +5,7 @@ belongs to one indicator is in `watch.py`; here are the steps, the versions of b
 """
 
 import hashlib
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -59,7 +60,7 @@ class _Saved(msgspec.Struct, frozen=True, array_like=True):
     indicators: list[_SavedIndicator]
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """Where a point id of a frame leads."""
 
     watched: Watched
@@ -106,7 +107,7 @@ class Judge:
         self._versions: dict[str, list[_Version]] = {}
         self._next_change = 0
         self._watched: dict[str, Watched] = {}
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, Place] = {}
         self._incidents = Incidents(step_ms)
         self.refused_values = 0
 
@@ -150,6 +151,14 @@ class Judge:
             self._forget(at)
         return tell(self._incidents, events)
 
+    def look(self, point_id: str) -> Place | None:
+        """The newest of one point, to be read only; None = it has never had a value."""
+        return self._places.get(point_id)
+
+    def look_around(self, turn: int, turns: int) -> list[tuple[str, Place]]:
+        """Some of the points, to be read only: with every turn others, in `turns` turns all of them."""
+        return list(islice(self._places.items(), turn % turns, None, turns))
+
     # --- one step ------------------------------------------------------------------------------------------------
 
     def _take_points(self, frame: IndicatorFrame, events: list[AlertEvent]) -> None:
@@ -166,7 +175,7 @@ class Judge:
                 continue  # named twice in one frame: the first one counts
             events += place.watched.observe(place.point, at, value, weight)
 
-    def _admit(self, point_id: str) -> _Place | None:
+    def _admit(self, point_id: str) -> Place | None:
         query_id, group = split_point_id(point_id)
         watched = self._watched.get(query_id)
         if watched is None:
@@ -175,7 +184,7 @@ class Judge:
         if point is None:
             self.refused_values += 1
             return None
-        place = self._places[point_id] = _Place(watched, point)
+        place = self._places[point_id] = Place(watched, point)
         return place
 
     def _take_missing(self, at: int, events: list[AlertEvent]) -> None:
@@ -292,7 +301,7 @@ class Judge:
             point.last_value_at, point.data_since = saved_point.last_value_at, saved_point.data_since
             point.alerts = saved_point.alerts
             point.detector.restore(saved_point.detector)
-            self._places[saved_point.id] = _Place(watched, point)
+            self._places[saved_point.id] = Place(watched, point)
 
     def _drop_what_holds(self, service: str) -> None:
         """Forget the versions that brought about what is watched already."""

@@ -19,6 +19,8 @@ COMMANDS = {
     "demo": "demo",
     "check": "check",
     "monitor": "check",
+    "explain": "explain",
+    "backtest": "backtest",
     "budgets": "budgets",
     "topics": "topics",
     "ingest": "roles",

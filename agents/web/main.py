@@ -27,6 +27,7 @@ from agents.web.history.dead_letters import DeadLetters
 from agents.web.history.projection import Projection
 from agents.web.history.reader import HistoryReader
 from agents.web.history.writer import HistoryWriter
+from agents.web.latest_states import LatestStates
 from agents.web.openapi import openapi_document
 from agents.web.overview import OverviewSource
 from agents.web.page import Problems, StatusPage
@@ -59,6 +60,7 @@ def create_app(
     metrics: WebMetrics,
     ready: Readiness,
     problems: Callable[[], Problems],
+    states: LatestStates,
 ) -> web.Application:
     """Everything that is served, over an open database."""
     app = web.Application(middlewares=[problem_middleware(metrics), access.middleware()])
@@ -66,7 +68,7 @@ def create_app(
     add_probes(app, registry, ready)
     reader = HistoryReader(engine)
     overview = OverviewSource(reader, budgets, settings.evaluation_delay)
-    Api(overview, reader).add_routes(app)
+    Api(overview, reader, states).add_routes(app)
     changes.add_routes(app)
     StatusPage(settings, overview, reader, problems).add_routes(app)
     description = msgspec.json.encode(openapi_document(version("driftline")))
@@ -115,6 +117,7 @@ async def run_web(settings: Settings, publisher: BudgetPublisher | None = None) 
         DeadLetters(settings, lambda: create_producer(settings.kafka, "driftline-web"), metrics),
     )
 
+    states = LatestStates(settings, lambda: create_consumer(settings.kafka, "driftline-web"))
     if publisher is not None:
         publisher.register(registry)
 
@@ -131,10 +134,10 @@ async def run_web(settings: Settings, publisher: BudgetPublisher | None = None) 
         return "; ".join(own_problems().values()) or None
 
     changes_api = ChangesApi(settings, change_log)
-    app = create_app(settings, engine, budgets, changes_api, access, registry, metrics, ready, problems)
+    app = create_app(settings, engine, budgets, changes_api, access, registry, metrics, ready, problems, states)
     server = await start_server(app, settings.web.listen, ssl_context=access.ssl_context)
     try:
-        await _run_parts(projection, orders, changes)
+        await _run_parts(projection, states, orders, changes)
     finally:
         await server.cleanup()
         await changes.stop()
@@ -142,10 +145,11 @@ async def run_web(settings: Settings, publisher: BudgetPublisher | None = None) 
         await engine.dispose()
 
 
-async def _run_parts(projection: Projection, *topics: TopicReader) -> None:
+async def _run_parts(projection: Projection, states: LatestStates, *topics: TopicReader) -> None:
     """Until SIGTERM, or until one of them fails."""
     parts = [
         asyncio.create_task(projection.run(), name="history projection"),
+        asyncio.create_task(states.run(), name="states"),
         *(asyncio.create_task(_follow(topic), name="a topic") for topic in topics),
     ]
     try:

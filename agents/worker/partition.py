@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from budgets.change import Change
 from budgets.event import AlertEvent
+from budgets.explain.state import StateFrame, states_of
 from budgets.judge import Judge
 from budgets.spec.model import ServiceBudget
 from budgets.spec.resolve import queries_of
@@ -18,10 +19,14 @@ from streams.meter import Meter, Observed
 
 @dataclass(frozen=True, slots=True)
 class ClosedStep:
-    """What one step of one partition came to. Its events are published before its frame."""
+    """What one step of one partition came to. Its events are published before its frame.
+
+    states: of some of its points, for explanations; None = nobody is told.
+    """
 
     frame: IndicatorFrame
     events: list[AlertEvent]
+    states: StateFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,11 @@ class Partition:
     def close_steps(self, log_time_ms: int) -> list[ClosedStep]:
         """The steps that the log has passed at `log_time_ms`, oldest first."""
         self.log_time_ms = max(self.log_time_ms, log_time_ms)
-        return [ClosedStep(frame, self._judge.observe(frame)) for frame in self._meter.advance(log_time_ms)]
+        return [self._judged(frame) for frame in self._meter.advance(log_time_ms)]
+
+    def _judged(self, frame: IndicatorFrame) -> ClosedStep:
+        events = self._judge.observe(frame)
+        return ClosedStep(frame, events, states_of(self._judge, frame.at, frame.step))
 
     def is_step_due(self, log_time_ms: int) -> bool:
         """Whether `close_steps` may have something to do."""

@@ -24,6 +24,8 @@ _TREND_MS = 4 * 3_600_000
 _MONTH_HOURS = 720.0
 # Spreads below a tenth, trends below half of the smallest change that matters do not matter.
 _SMALLEST_SPREAD_SHARE = 0.1
+# Where every change matters a value that never varied still has some spread: nothing is measured exactly.
+_LEAST_SPREAD = 1e-6
 _SMALLEST_RISE_SHARE = 0.5
 _HALF = 0.5
 _LARGEST = 1e150  # squares stay finite
@@ -68,6 +70,7 @@ class Detector:
     """Takes every value of one indicator, in order: `observe`, then `learn` or nothing; `skip` where one is missing.
 
     onset_ms: when the present deviation in the bad direction began; 0 = there is none.
+    finding: of the newest step; None = it had no value, or nothing to hold it against.
     """
 
     __slots__ = (
@@ -81,6 +84,7 @@ class Detector:
         "baseline",
         "change_ratio",
         "confidence",
+        "finding",
         "onset_ms",
         "trend",
     )
@@ -89,9 +93,8 @@ class Detector:
         self._watch = watch
         step_ms, budget = watch.step_ms, watch.alarm_budget
         hours_between_alarms = _MONTH_HOURS * INDICATORS_SHARING / budget
-        self.baseline = Baseline(
-            step_ms, watch.window_ms, _SMALLEST_SPREAD_SHARE * watch.threshold, hours_between_alarms
-        )
+        smallest_spread = max(_LEAST_SPREAD, _SMALLEST_SPREAD_SHARE * watch.threshold)
+        self.baseline = Baseline(step_ms, watch.window_ms, smallest_spread, hours_between_alarms)
         self.change_ratio = ChangeRatio(watch.threshold)
         self._zscore = ZScore()
         self.confidence = Confidence(step_ms, watch.window_ms, alarm_z(budget, watch.window_ms))
@@ -103,6 +106,7 @@ class Detector:
         self._value = 0.0
         self._expected: float | None = None
         self.onset_ms = 0
+        self.finding: Finding | None = None
 
     def observe(self, at_ms: int, value: float, events: float | None) -> Finding | None:
         """Hold a value against the baseline; None while there is nothing to hold it against."""
@@ -110,6 +114,7 @@ class Detector:
         baseline, watch = self.baseline, self._watch
         expected = baseline.expect(at_ms)
         self._at_ms, self._value, self._expected = at_ms, value, expected
+        self.finding = None
         if expected is None:
             self.confidence.forget_recent()
             return None
@@ -123,7 +128,8 @@ class Detector:
             baseline.freedom,
             events if watch.is_share else None,
         )
-        return self._ask(reading)
+        self.finding = self._ask(reading)
+        return self.finding
 
     def _ask(self, reading: Reading) -> Finding:
         """Every method, and whether they agree."""
@@ -181,6 +187,7 @@ class Detector:
         """This step has no value, or one that says nothing."""
         self.baseline.expect(at_ms)
         self.confidence.forget_recent()
+        self.finding = None
 
     def snapshot(self) -> bytes:
         """About 2.5 KB."""
