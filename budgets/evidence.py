@@ -18,7 +18,14 @@ def evidence_of(detector: Detector, finding: Finding | None, at: int) -> Evidenc
     learned_from, learned_to = baseline.learned_ms
     since, until = format_time(learned_from), format_time(learned_to)
     if finding is None:
-        return Evidence(baseline=expected, baseline_from=since, baseline_to=until, onset=onset, rung=rung)
+        return Evidence(
+            baseline=expected,
+            baseline_from=since,
+            baseline_to=until,
+            onset=onset,
+            rung=rung,
+            season=baseline.period,
+        )
     if rung == "change":
         methods = tuple(name for name in finding.methods if name == "change_ratio")
         return Evidence(
@@ -45,4 +52,5 @@ def evidence_of(detector: Detector, finding: Finding | None, at: int) -> Evidenc
         trend_per_hour=detector.trend.per_hour,
         methods=finding.methods,
         rung=rung,
+        season=baseline.period,
     )

@@ -17,6 +17,7 @@ from budgets.watch import Point, Watched
 from streams.frame import IndicatorFrame, split_point_id
 
 _NEVER = 2**63 - 1
+_SCHEMA = 2  # of snapshots
 # Points that are gone are looked for once in so many steps.
 _FORGET_EVERY_STEPS = 240
 
@@ -237,7 +238,7 @@ class Judge:
         """Everything, budgets in force included: equal states have equal bytes."""
         return msgspec.msgpack.encode(
             _Saved(
-                schema=1,
+                schema=_SCHEMA,
                 step=self._step_ms,
                 last_at=self._last_at,
                 steps=self._steps,
@@ -258,8 +259,8 @@ class Judge:
             saved = msgspec.msgpack.decode(data, type=_Saved)
         except msgspec.DecodeError as error:
             raise SnapshotError(f"not a snapshot of a Judge: {error}") from error
-        if saved.schema != 1 or saved.step != self._step_ms:
-            raise SnapshotError(f"schema {saved.schema}, step {saved.step} ms; expected 1, {self._step_ms} ms")
+        if saved.schema != _SCHEMA or saved.step != self._step_ms:
+            raise SnapshotError(f"schema {saved.schema}, step {saved.step} ms; expected {_SCHEMA}, {self._step_ms} ms")
         defined, self._versions = self._versions, dict(saved.versions)
         self._last_at, self._steps = saved.last_at, saved.steps
         self._incidents = Incidents()

@@ -27,6 +27,7 @@ from budgets.evidence import evidence_of
 from budgets.incident import Incidents
 from budgets.limits import has_recovered, level_of
 from budgets.spec.model import IndicatorSpec
+from budgets.time_zone import local_time_of
 from budgets.traffic import MIN_TAIL_EVENTS, has_traffic, needs_full_window, tail_share
 from streams.detect.detector import Detector, Finding, Watch
 
@@ -112,6 +113,7 @@ class Watched:
             alarm_budget=spec.alarm_budget,
             is_share=spec.unit == "ratio" and spec.weight_expr is not None,
             phase_ms=zlib.crc32(point_id.encode()),
+            local_time=local_time_of(spec.timezone, spec.holidays),
         )
 
     # --- budgets come and go -------------------------------------------------------------------------------------
