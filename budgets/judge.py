@@ -10,8 +10,9 @@ from typing import NamedTuple
 import msgspec
 
 from budgets.alert import Alert
+from budgets.change import Change
 from budgets.event import AlertEvent, AlertKind
-from budgets.incident import Incident, Incidents
+from budgets.incident import Incidents, SavedIncidents
 from budgets.spec.model import IndicatorSpec, ServiceBudget
 from budgets.watch import Point, Watched
 from streams.frame import IndicatorFrame, split_point_id
@@ -53,7 +54,7 @@ class _Saved(msgspec.Struct, frozen=True, array_like=True):
     last_at: int
     steps: int
     versions: list[tuple[str, list[_Version]]]
-    incidents: list[tuple[str, Incident]]
+    incidents: SavedIncidents
     indicators: list[_SavedIndicator]
 
 
@@ -105,7 +106,7 @@ class Judge:
         self._next_change = 0
         self._watched: dict[str, Watched] = {}
         self._places: dict[str, _Place] = {}
-        self._incidents = Incidents()
+        self._incidents = Incidents(step_ms)
         self.refused_values = 0
 
     def define(self, budget: ServiceBudget | None, service: str, effective_at_ms: int) -> None:
@@ -122,6 +123,10 @@ class Judge:
         self._versions[service] = [*kept, version]
         self._next_change = min(self._next_change, version.effective_at)
 
+    def note(self, change: Change) -> None:
+        """Take a change of a service: alerts may name it from its step on. Taking one again changes nothing."""
+        self._incidents.changes.note(change)
+
     def observe(self, frame: IndicatorFrame) -> list[AlertEvent]:
         """The transitions that a step decides, in a fixed order; nothing for a step that was seen before."""
         at = frame.at
@@ -134,6 +139,7 @@ class Judge:
             for watched in self._watched.values():
                 watched.stop_clocks()
         self._last_at = at
+        self._incidents.changes.advance(at)
         self._steps += 1
         self._take_points(frame, events)
         self._take_missing(at, events)
@@ -178,6 +184,7 @@ class Judge:
             events += watched.miss(point, at)
 
     def _forget(self, at: int) -> None:
+        self._incidents.prune(at)
         for watched in self._watched.values():
             for point_id in watched.forget(at):
                 del self._places[point_id]
@@ -224,6 +231,7 @@ class Judge:
         return events
 
     def _create(self, spec: IndicatorSpec, since_ms: int) -> Watched:
+        self._incidents.watch(spec.service)
         return Watched(spec, self._step_ms, since_ms, self._incidents)
 
     def _drop(self, indicator_id: str, at: int, reason: str) -> list[AlertEvent]:
@@ -243,7 +251,7 @@ class Judge:
                 last_at=self._last_at,
                 steps=self._steps,
                 versions=sorted(self._versions.items()),
-                incidents=sorted(self._incidents.newest.items()),
+                incidents=self._incidents.snapshot(),
                 indicators=[_save(watched) for _, watched in sorted(self._watched.items())],
             ),
             order="sorted",
@@ -263,8 +271,7 @@ class Judge:
             raise SnapshotError(f"schema {saved.schema}, step {saved.step} ms; expected {_SCHEMA}, {self._step_ms} ms")
         defined, self._versions = self._versions, dict(saved.versions)
         self._last_at, self._steps = saved.last_at, saved.steps
-        self._incidents = Incidents()
-        self._incidents.newest.update(saved.incidents)
+        self._incidents.restore(saved.incidents)
         self._watched, self._places = {}, {}
         for indicator in saved.indicators:
             self._load(indicator)
