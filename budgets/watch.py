@@ -372,3 +372,10 @@ class Watched:
             annotations=annotate(story),
         )
         return tell(self._incidents, event, alert.onset or alert.starts_at)
+
+
+class Place(NamedTuple):
+    """Where a point id of a frame leads."""
+
+    watched: Watched
+    point: Point

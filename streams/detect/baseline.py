@@ -9,12 +9,14 @@ all is `detector.py`'s business.
 
 import math
 import struct
+from statistics import fmean, stdev
 from typing import Literal
 
 from streams.detect.change_ratio import SMALLEST_BASELINE
 from streams.detect.hours import Hours, Period
 from streams.detect.local_time import HOUR_MS, LocalTime
 from streams.detect.memory import FadingMean
+from streams.detect.usual import Usual
 
 Rung = Literal["limits", "change", "zscore", "season"]
 
@@ -33,7 +35,9 @@ _CLIP_SPREAD = 4.0
 _MEAN_DEVIATION = math.sqrt(math.pi / 2)  # standard deviation of a Gaussian / its mean absolute deviation
 # Where values stray by more than this from their level, an hour's mean says nothing about the time of day.
 _MAX_SEASONAL_SPREAD = 0.5
-_STATE = struct.Struct("<qqqBd4d")
+_STATE = struct.Struct("<qqqqBd4d")
+# A baseline that stands still is asked about the week from two hours before it did: those it knows to the end.
+_KNOWN_TO_THE_END_MS = 2 * HOUR_MS
 
 
 class Baseline:
@@ -47,10 +51,12 @@ class Baseline:
     __slots__ = (
         "_count",
         "_first_ms",
+        "_frozen_ms",
         "_hours",
         "_last_ms",
         "_last_season",
         "_level",
+        "_local_time",
         "_period",
         "_season",
         "_smallest_spread",
@@ -76,11 +82,13 @@ class Baseline:
         self._level = FadingMean(step_ms, _COLD_MEMORY_MS)
         self._stray = FadingMean(step_ms, _SPREAD_MEMORY_MS)
         self._hours = Hours(step_ms, hours_between_alarms, local_time)
+        self._local_time = local_time
         self._period: Period | None = None
         self._last_season = 1.0
         self._season: float | None = None
         self._count = 0
         self._first_ms = 0
+        self._frozen_ms = 0
         self._last_ms = 0
         self.spread = smallest_spread
 
@@ -124,8 +132,7 @@ class Baseline:
 
     def expect(self, at_ms: int) -> float | None:
         """The usual value at a step; None before the first values and where it is zero."""
-        self._hours.advance(at_ms)
-        season = self._hours.season(at_ms)
+        season = self._find_season(at_ms)
         if season is not None and (abs(season) <= SMALLEST_BASELINE or self.spread > _MAX_SEASONAL_SPREAD):
             season = None
         period = self._hours.period if season is not None else None
@@ -138,6 +145,19 @@ class Baseline:
             return None
         expected = self._level.mean * self._last_season
         return expected if abs(expected) > SMALLEST_BASELINE else None
+
+    def _find_season(self, at_ms: int) -> float | None:
+        if not self._frozen_ms:
+            self._hours.advance(at_ms)
+            return self._hours.season(at_ms)
+        season = self._hours.season(self._local_time.same_moment(at_ms, self._frozen_ms, 7))
+        if self._hours.period == "week":
+            return season
+        return self._hours.season(self._local_time.same_moment(at_ms, self._frozen_ms, 1))
+
+    def freeze(self, at_ms: int) -> None:
+        """Stand still from a step on: what is usual now stays so, the same week or the same day again and again."""
+        self._frozen_ms = max(1, at_ms - _KNOWN_TO_THE_END_MS)
 
     def _switch(self, period: Period | None, season: float | None) -> None:
         """Count the level in other terms.
@@ -191,12 +211,51 @@ class Baseline:
         else:
             self._level.state = (count, mean * factor)
 
+    @property
+    def variation(self) -> float | None:
+        """How far the levels of the last seven days stray: standard deviation / mean. None = not known."""
+        levels = self._hours.daily_levels(self._last_ms)
+        mean = abs(fmean(levels)) if levels else 0.0
+        return stdev(levels) / mean if SMALLEST_BASELINE < mean < math.inf else None
+
+    def tell(self, *, with_hours: bool = True) -> Usual | None:
+        """What is usual, as a document; None before the spread means something."""
+        if not self.is_warm:
+            return None
+        level = self._hours.latest_level()
+        first_hour, hours, peaks = self._hours.tell() if with_hours else (0, [], [])
+        return Usual(
+            level=float(f"{self._level.mean * self._last_season if level is None else level:.8g}"),
+            spread=float(f"{self.spread:.4g}"),
+            since=self.learned_ms[0],
+            until=self._last_ms,
+            values=self._count,
+            hours_since=first_hour * HOUR_MS if hours else 0,
+            hours=tuple(hours),
+            peaks=tuple(peaks) if hours else (),
+        )
+
+    def take(self, at_ms: int, usual: Usual) -> None:
+        """Take what a document says for what is usual from a step on; what was learned here before is forgotten."""
+        self._hours.advance(at_ms)
+        self._hours.take(usual.hours_since // HOUR_MS, usual.hours, usual.peaks)
+        self._count = max(usual.values, self._warm_up_count)
+        self._first_ms, self._last_ms = usual.since, usual.until
+        self._stray.state = (float(self._count), usual.spread / _MEAN_DEVIATION)
+        self.spread = max(self._smallest_spread, usual.spread)
+        season = self._hours.season(at_ms)
+        self._period = self._hours.period if season is not None else None
+        self._last_season = 1.0 if season is None else season
+        self._level = self._create_level()
+        self._level.state = (HOUR_MS / self._step_ms, usual.level if season is None else 1.0)
+
     def snapshot(self) -> bytes:
         """4.3 KB, nearly all of it the profile."""
         head = _STATE.pack(
             self._count,
             self._first_ms,
             self._last_ms,
+            self._frozen_ms,
             _PERIODS.index(self._period),
             self._last_season,
             *self._level.state,
@@ -207,7 +266,7 @@ class Baseline:
     def restore(self, data: bytes) -> None:
         """Take a snapshot's state."""
         head = _STATE.unpack_from(data)
-        self._count, self._first_ms, self._last_ms, period, self._last_season, *memory = head
+        self._count, self._first_ms, self._last_ms, self._frozen_ms, period, self._last_season, *memory = head
         self._period = _PERIODS[period]
         self._level = self._create_level()
         self._level.state = (memory[0], memory[1])

@@ -17,6 +17,7 @@ from streams.detect.local_time import LocalTime
 from streams.detect.memory import FadingMean
 from streams.detect.reading import Reading
 from streams.detect.trend import Trend
+from streams.detect.usual import Usual
 from streams.detect.zscore import ZScore
 
 ADOPT_WORSE_AFTER_MS = 7 * 86_400_000
@@ -30,8 +31,11 @@ _SMALLEST_SPREAD_SHARE = 0.1
 _SMALLEST_RISE_SHARE = 0.5
 _HALF = 0.5
 UTC = LocalTime()
+_SMALLEST_FACTOR = 1e-9
 _LARGEST = 1e150  # squares stay finite
 _STATE = struct.Struct("<qqq2d")
+
+_Parts = tuple[bytes, bytes, bytes, bytes, bytes]
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -80,6 +84,7 @@ class Detector:
         "_excursion",
         "_excursion_ms",
         "_expected",
+        "_learning",
         "_protected_until_ms",
         "_value",
         "_watch",
@@ -94,9 +99,8 @@ class Detector:
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         step_ms, budget = watch.step_ms, watch.alarm_budget
-        hours_between_alarms = _MONTH_HOURS * INDICATORS_SHARING / budget
-        smallest_spread = _SMALLEST_SPREAD_SHARE * watch.threshold
-        self.baseline = Baseline(step_ms, watch.window_ms, smallest_spread, hours_between_alarms, watch.local_time)
+        self.baseline = self._create_baseline()
+        self._learning: Baseline | None = None
         self.change_ratio = ChangeRatio(watch.threshold)
         self._zscore = ZScore()
         self.confidence = Confidence(step_ms, watch.window_ms, alarm_z(budget, watch.window_ms))
@@ -110,12 +114,19 @@ class Detector:
         self._expected: float | None = None
         self.onset_ms = 0
 
+    def _create_baseline(self) -> Baseline:
+        watch = self._watch
+        smallest_spread = _SMALLEST_SPREAD_SHARE * watch.threshold
+        hours_between_alarms = _MONTH_HOURS * INDICATORS_SHARING / watch.alarm_budget
+        return Baseline(watch.step_ms, watch.window_ms, smallest_spread, hours_between_alarms, watch.local_time)
+
     def observe(self, at_ms: int, value: float, events: float | None) -> Finding | None:
         """Hold a value against the baseline; None while there is nothing to hold it against."""
         value = max(-_LARGEST, min(_LARGEST, value))
         baseline, watch = self.baseline, self._watch
         expected = baseline.expect(at_ms)
-        self._at_ms, self._value, self._expected = at_ms, value, expected
+        self._at_ms, self._value = at_ms, value
+        self._expected = expected if self._learning is None else self._learning.expect(at_ms)
         if expected is None:
             self.confidence.forget_recent()
             return None
@@ -163,7 +174,7 @@ class Detector:
 
     def learn(self, *, claimed: bool) -> None:
         """Let the value just observed teach the baseline, unless it has to stay out of it."""
-        baseline = self.baseline
+        baseline = self._learning or self.baseline
         knows_better = baseline.is_warm and self._expected is not None
         strays = knows_better and (claimed or self._is_excursion())
         if strays:
@@ -188,30 +199,78 @@ class Detector:
         change = self._excursion.mean
         worse = change * self._watch.sign > 0
         if self._excursion_ms >= (ADOPT_WORSE_AFTER_MS if worse else ADOPT_BETTER_AFTER_MS):
-            self.baseline.adopt(1.0 + change)
-            self._excursion, self._excursion_ms = None, 0
-            self.confidence.forget_recent()
+            self._adopt((self._learning or self.baseline,), change)
+
+    def _adopt(self, baselines: tuple[Baseline, ...], change: float) -> None:
+        for baseline in baselines:
+            baseline.adopt(max(_SMALLEST_FACTOR, 1.0 + change))
+        self._excursion, self._excursion_ms = None, 0
+        self.confidence.forget_recent()
+
+    # --- orders --------------------------------------------------------------------------------------------------
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the baseline stands still; what comes is learned meanwhile, for the time after that."""
+        return self._learning is not None
+
+    def accept(self) -> None:
+        """The present level is the usual one from now on, also where the baseline is pinned."""
+        change = self._excursion.mean if self._excursion is not None else self.confidence.change
+        self._adopt((self.baseline,) if self._learning is None else (self.baseline, self._learning), change)
+        self.onset_ms = 0
+
+    def take(self, at_ms: int, usual: Usual) -> None:
+        """What a document says is usual from now on."""
+        for baseline in (self.baseline, self._learning):
+            if baseline is not None:
+                baseline.take(at_ms, usual)
+        self._excursion, self._excursion_ms, self.onset_ms = None, 0, 0
+        self.confidence.forget_recent()
+
+    def pin(self, at_ms: int) -> bool:
+        """Judge by the baseline of now until `unpin`; False = too little is known yet to stand on."""
+        learning = self._learning or self.baseline
+        if not learning.is_warm:
+            return False
+        frozen = self._create_baseline()
+        frozen.restore(learning.snapshot())
+        frozen.freeze(at_ms)
+        self.baseline, self._learning = frozen, learning
+        return True
+
+    def unpin(self) -> None:
+        """Judge by what was learned meanwhile."""
+        if self._learning is not None:
+            self.baseline, self._learning = self._learning, None
 
     def skip(self, at_ms: int) -> None:
         """This step has no value, or one that says nothing."""
         self.baseline.expect(at_ms)
+        if self._learning is not None:
+            self._learning.expect(at_ms)
         self.confidence.forget_recent()
 
     def snapshot(self) -> bytes:
         """About 5 KB, 4.2 of them the profile."""
         count, mean = self._excursion.state if self._excursion is not None else (0.0, 0.0)
         own = _STATE.pack(self.onset_ms, self._excursion_ms, self._protected_until_ms, count, mean)
-        parts = (own, self.baseline.snapshot(), self.trend.snapshot(), self.confidence.snapshot())
+        learning = self._learning.snapshot() if self._learning is not None else b""
+        parts = (own, self.baseline.snapshot(), learning, self.trend.snapshot(), self.confidence.snapshot())
         return msgspec.msgpack.encode(parts)
 
     def restore(self, data: bytes) -> None:
         """Take a snapshot's state."""
-        own, baseline, trend, confidence = msgspec.msgpack.decode(data, type=tuple[bytes, bytes, bytes, bytes])
+        own, baseline, learning, trend, confidence = msgspec.msgpack.decode(data, type=_Parts)
         self.onset_ms, self._excursion_ms, self._protected_until_ms, count, mean = _STATE.unpack(own)
         self._excursion = None
         if count > 0:
             self._excursion = FadingMean(self._watch.step_ms, _EXCURSION_MEMORY_MS)
             self._excursion.state = (count, mean)
         self.baseline.restore(baseline)
+        self._learning = None
+        if learning:
+            self._learning = self._create_baseline()
+            self._learning.restore(learning)
         self.trend.restore(trend)
         self.confidence.restore(confidence)

@@ -11,7 +11,8 @@ that is quiet at weekends alarms on its first Saturdays and not on the third.
 import math
 import struct
 from array import array
-from statistics import median
+from collections.abc import Sequence
+from statistics import fmean, median
 from typing import Literal
 
 from streams.detect.local_time import HOUR_MS, WEEKS, LocalTime
@@ -28,6 +29,7 @@ _HEAD = struct.Struct("<qdqdqd")
 _MIN_SHARE = 0.5
 _MIN_HOURS = 2
 _MIN_PEAK_HOURS = 24
+_MIN_DAY_HOURS = 12
 # Two hours that were kept out agree when the larger is not more than this part larger.
 _AGREEMENT = 0.25
 _LARGEST = 3.4e38  # of single precision
@@ -43,6 +45,11 @@ _NAN = math.nan
 def _single(value: float) -> float:
     """The value within what single precision holds; an hour that was not seen stays one."""
     return value if math.isnan(value) else max(-_LARGEST, min(_LARGEST, value))
+
+
+def _plain(value: float) -> float | None:
+    """As much of a number as single precision holds; None = not known."""
+    return None if math.isnan(value) else float(f"{value:.8g}")
 
 
 class Hours:
@@ -203,6 +210,60 @@ class Hours:
         """
         self._summarise()
         return self._alarm_level
+
+    # --- for documents -------------------------------------------------------------------------------------------
+
+    def daily_levels(self, at_ms: int) -> list[float]:
+        """Levels of the last seven local days, oldest first; empty while one of them is not known.
+
+        Where the same days of earlier weeks are known, relative to them: a quiet Sunday is no unsteady level.
+        """
+        local_time, sums = self._local_time, dict[int, list[float]]()
+        for hour in range(self._hour - _SLOTS + 1, self._hour):
+            mean = self._means[hour % _SLOTS]
+            if self._clean[hour % _SLOTS] and not math.isnan(mean):
+                sums.setdefault(local_time.day_of(hour * HOUR_MS + HOUR_MS // 2), []).append(mean)
+        levels = {day: fmean(means) for day, means in sums.items() if len(means) >= _MIN_DAY_HOURS}
+        today = local_time.day_of(at_ms)
+        days = range(today - 7, today)
+        if any(day not in levels for day in days):
+            return []
+        usual = {
+            day: [levels[day - 7 * weeks] for weeks in range(1, WEEKS) if day - 7 * weeks in levels] for day in days
+        }
+        if all(usual.values()):
+            return [levels[day] / base if (base := fmean(usual[day])) else math.inf for day in days]
+        return [levels[day] for day in days]
+
+    def latest_level(self) -> float | None:
+        """The mean of the last day; None = too little of it is known."""
+        hours = tuple(range(max(0, self._hour - 24), self._hour))
+        means = self._clean_means(hours)
+        return fmean(means) if len(means) >= _MIN_DAY_HOURS else None
+
+    def tell(self) -> tuple[int, list[float | None], list[float | None]]:
+        """The first hour that is remembered and the means and peaks from then on, for `take`."""
+        hours = range(max(0, self._hour - _SLOTS + 1), self._hour)
+        means = [self._means[hour % _SLOTS] if self._clean[hour % _SLOTS] else _NAN for hour in hours]
+        known = [index for index, mean in enumerate(means) if not math.isnan(mean)]
+        first = known[0] if known else len(means)
+        peaks = [self._peaks[hour % _PEAK_SLOTS] for hour in hours[-_PEAK_SLOTS + 1 :]]
+        return hours.start + first, [_plain(mean) for mean in means[first:]], [_plain(peak) for peak in peaks]
+
+    def take(self, first_hour: int, means: Sequence[float | None], peaks: Sequence[float | None]) -> None:
+        """Replace what is remembered of the hours before the present one."""
+        self._means = array("f", [_NAN] * _SLOTS)
+        self._clean = bytearray(_SLOTS)
+        self._peaks = array("f", [_NAN] * _PEAK_SLOTS)
+        end = first_hour + len(means)
+        for hour, mean in enumerate(means, first_hour):
+            if mean is not None and self._hour - _SLOTS < hour < self._hour:
+                self._means[hour % _SLOTS] = _single(mean)
+                self._clean[hour % _SLOTS] = 1
+        for hour, peak in enumerate(peaks, end - len(peaks)):
+            if peak is not None and self._hour - _PEAK_SLOTS < hour < self._hour:
+                self._peaks[hour % _PEAK_SLOTS] = _single(peak)
+        self._forget_summaries()
 
     # --- state ---------------------------------------------------------------------------------------------------
 

@@ -58,6 +58,21 @@ class LocalTime:
         """The hours of UTC that had the same local time on the days of the same kind in the four weeks before."""
         return _remember(self._same_kinds, hour, self._find_same_kinds)
 
+    def same_moment(self, at_ms: int, since_ms: int, days: int) -> int:
+        """The moment of the `days` days from `since_ms` on at which it was as late as at `at_ms`, which is not before.
+
+        Of a week it is the day that is of the same kind.
+        """
+        behind = max(0, at_ms - since_ms) // DAY_MS
+        kind = self.kind_of(self.day_of(at_ms))
+        moment = at_ms
+        for back in range(behind, behind - days, -1):
+            earlier = at_ms - back * DAY_MS
+            moment = earlier + self.offset_ms(at_ms) - self.offset_ms(earlier)
+            if days == 1 or self.kind_of(self.day_of(moment)) == kind:
+                break
+        return moment
+
     def _find_same_hours(self, hour: int) -> list[int]:
         earlier = [self._same_hour(hour, days) for days in range(1, _DAYS + 1)]
         return [found for found in earlier if self._day_of_hour(found) not in self.holidays]
