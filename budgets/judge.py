@@ -152,6 +152,10 @@ class Judge:
             self._forget(at)
         return events
 
+    def look(self, point_id: str) -> Place | None:
+        """The newest of one point, to be read only; None = it has never had a value."""
+        return self._places.get(point_id)
+
     # --- one step ------------------------------------------------------------------------------------------------
 
     def _take_points(self, frame: IndicatorFrame, events: list[AlertEvent]) -> None:

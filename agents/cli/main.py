@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "demo",
     "check": "check",
     "monitor": "check",
+    "backtest": "backtest",
     "budgets": "budgets",
     "topics": "topics",
     "ingest": "roles",

@@ -28,6 +28,8 @@ _TREND_MS = 4 * 3_600_000
 _MONTH_HOURS = 720.0
 # Spreads below a tenth, trends below half of the smallest change that matters do not matter.
 _SMALLEST_SPREAD_SHARE = 0.1
+# Where every change matters a value that never varied still has some spread: nothing is measured exactly.
+_LEAST_SPREAD = 1e-6
 _SMALLEST_RISE_SHARE = 0.5
 _HALF = 0.5
 UTC = LocalTime()
@@ -77,6 +79,7 @@ class Detector:
     """Takes every value of one indicator, in order: `observe`, then `learn` or nothing; `skip` where one is missing.
 
     onset_ms: when the present deviation in the bad direction began; 0 = there is none.
+    finding: of the newest step; None = it had no value, or nothing to hold it against.
     """
 
     __slots__ = (
@@ -92,6 +95,7 @@ class Detector:
         "baseline",
         "change_ratio",
         "confidence",
+        "finding",
         "onset_ms",
         "trend",
     )
@@ -113,10 +117,11 @@ class Detector:
         self._value = 0.0
         self._expected: float | None = None
         self.onset_ms = 0
+        self.finding: Finding | None = None
 
     def _create_baseline(self) -> Baseline:
         watch = self._watch
-        smallest_spread = _SMALLEST_SPREAD_SHARE * watch.threshold
+        smallest_spread = max(_LEAST_SPREAD, _SMALLEST_SPREAD_SHARE * watch.threshold)
         hours_between_alarms = _MONTH_HOURS * INDICATORS_SHARING / watch.alarm_budget
         return Baseline(watch.step_ms, watch.window_ms, smallest_spread, hours_between_alarms, watch.local_time)
 
@@ -127,6 +132,7 @@ class Detector:
         expected = baseline.expect(at_ms)
         self._at_ms, self._value = at_ms, value
         self._expected = expected if self._learning is None else self._learning.expect(at_ms)
+        self.finding = None
         if expected is None:
             self.confidence.forget_recent()
             return None
@@ -140,7 +146,8 @@ class Detector:
             baseline.freedom,
             events if watch.is_share else None,
         )
-        return self._ask(reading)
+        self.finding = self._ask(reading)
+        return self.finding
 
     def _ask(self, reading: Reading) -> Finding:
         """Every method, and whether they agree."""
@@ -250,6 +257,7 @@ class Detector:
         if self._learning is not None:
             self._learning.expect(at_ms)
         self.confidence.forget_recent()
+        self.finding = None
 
     def snapshot(self) -> bytes:
         """About 5 KB, 4.2 of them the profile."""
