@@ -21,6 +21,7 @@ COMMANDS = {
     "monitor": "check",
     "backtest": "backtest",
     "budgets": "budgets",
+    "baseline": "baseline",
     "topics": "topics",
     "ingest": "roles",
     "worker": "roles",

@@ -85,6 +85,11 @@ class AuditTrail:
         """See the class."""
         return self._problem or self._reader.problem
 
+    @property
+    def breaks(self) -> int:
+        """How often a record does not follow the one before: somebody changed or removed something."""
+        return self._reader.breaks
+
     def on_order(self, _: str, order: Order | None) -> None:
         """Take an order. A tombstone says neither who nor when: what is removed in order has a document of its own."""
         if order is not None:

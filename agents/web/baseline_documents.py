@@ -38,6 +38,7 @@ class BaselineItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     id: str
     service: str
+    labels: dict[str, str]
     unit: str
     expr: str
     weight_expr: str | None

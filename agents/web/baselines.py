@@ -138,6 +138,7 @@ class BaselinesApi:
         return BaselineItem(
             id=view.id,
             service=view.spec.service,
+            labels=view.labels,
             unit=view.spec.unit,
             expr=view.spec.expr,
             weight_expr=view.spec.weight_expr,

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from budgets.change import Change
 from budgets.baseline_order import BaselineDocument
+from budgets.change import Change
 from budgets.event import AlertEvent
 from budgets.order import Order
 from budgets.spec.model import ServiceBudget
