@@ -43,7 +43,7 @@ class IndicatorFrame(msgspec.Struct, frozen=True):
 
     at: the step, Unix ms, a multiple of `step`.
     step: evaluation step, ms.
-    baselines: every few minutes, when the frame has been judged.
+    baselines: once a minute, when the frame has been judged.
     """
 
     at: int

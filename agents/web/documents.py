@@ -42,7 +42,7 @@ class IndicatorItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `state`: ok, warning and critical compare the value with the limits; no_data = measured, but there was nothing, or
     never measured; stale = not measured any more; low_traffic = too few events behind it to judge. `at`: the step it
     was measured for. `weight`: events behind the value. `baseline`: what is usual at this time, as of
-    some minutes ago. `spread`: the usual deviation from it, ratio. `rung`: how much stands behind it (limits, change,
+    a minute ago. `spread`: the usual deviation from it, ratio. `rung`: how much stands behind it (limits, change,
     zscore, season); `season`: whose rhythm. null = not known yet.
     """
 

@@ -39,7 +39,7 @@ class IndicatorView:
 
     @property
     def baseline(self) -> float | None:
-        """What it is judged against, as of some minutes ago; before that was told, what an open alert says."""
+        """What it is judged against, as of a minute ago; before that was told, what an open alert says."""
         if self.usual is not None:
             return self.usual.expected
         return next((alert.evidence.baseline for alert in self.alerts if alert.evidence.baseline is not None), None)

@@ -18,7 +18,8 @@ from budgets.spec.resolve import queries_of
 from streams.frame import IndicatorFrame
 from streams.meter import Meter, Observed
 
-BASELINES_EVERY_MS = 300_000
+# Often enough to look at; in every frame it would be a third of what is published.
+BASELINES_EVERY_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,6 @@ class Partition:
 
     def _judge_frame(self, frame: IndicatorFrame) -> ClosedStep:
         events = self._judge.observe(frame)
-        # Often enough to look at; in every frame it would be half of what is published.
         if frame.at // BASELINES_EVERY_MS > (frame.at - frame.step) // BASELINES_EVERY_MS:
             frame = msgspec.structs.replace(frame, baselines=self._judge.baselines_of(frame))
         return ClosedStep(frame, events, self._judge.books.take_decided())

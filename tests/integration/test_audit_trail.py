@@ -1,4 +1,4 @@
-"""The audit trail on a real log: complete after any pause, written once however many write it, and true to its chain."""
+"""The audit trail on a real log: complete after any pause, written once by any number of roles, true to its chain."""
 
 import asyncio
 import time
