@@ -24,6 +24,8 @@ _PERIODS: tuple[Period, ...] = ("week", "day")  # the better one first
 _SLOTS = (7 * WEEKS + 1) * 24
 _PEAK_SLOTS = 8 * 24
 _HEAD = struct.Struct("<qdqdqd")
+# What the profile takes in a snapshot, beside everything else that an indicator remembers.
+PROFILE_BYTES = (4 + 1) * _SLOTS + 4 * _PEAK_SLOTS
 
 # An hour counts when half of it was seen; a season when two days or two weeks agree on it; peaks from a day on.
 _MIN_SHARE = 0.5
@@ -275,7 +277,7 @@ class Hours:
         self._forget_summaries()
 
     def snapshot(self) -> bytes:
-        """4,208 bytes: the profile, the rest of an indicator's state is smaller."""
+        """The profile, and 48 bytes."""
         head = _HEAD.pack(self._hour, self._total, self.count, self._peak, self._kept_out_count, self._kept_out_total)
         return head + self._means.tobytes() + bytes(self._clean) + self._peaks.tobytes()
 

@@ -1,6 +1,7 @@
 """The API of baselines and of the audit trail, and the command line on top of it."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from aiokafka.errors import KafkaConnectionError
 
 from agents.storage.audit import AuditStore
@@ -213,3 +216,31 @@ async def test_the_command_says_what_it_could_not_do(house: House) -> None:
     assert (code, "127.0.0.1:1" in err) == (4, True)
     code, _, _ = await run(house, "update", "api", "--pin", "2", "--unpin")
     assert code == 2
+
+
+async def test_a_new_installation_takes_its_baselines_from_a_prometheus(house: House) -> None:
+    asked: list[dict[str, Any]] = []
+
+    async def query_range(request: web.Request) -> web.Response:
+        form = dict(await request.post())
+        asked.append(form)
+        first, step = round(float(str(form["start"]))), round(float(str(form["step"])))
+        values = [[first + step * number, str(100 + number % 5)] for number in range(3000)]
+        result = [{"metric": {}, "values": values}] if form["query"] == "sum(latency)" else []
+        return web.json_response({"status": "success", "data": {"resultType": "matrix", "result": result}})
+
+    house.promise("api", spec("api", "latency", expr="sum(latency)"), throughput("api"))
+    app = web.Application()
+    app.router.add_post("/api/v1/query_range", query_range)
+    async with TestServer(app) as prometheus:
+        address = str(prometheus.make_url("")).rstrip("/")
+        code, out, err = await run(house, "create", "api", "--prometheus", address, "--since", "7d", "--output", "json")
+    assert code == 3, err
+    assert f"api/throughput: {address} remembers nothing of up" in err
+    (made,) = json.loads(out)["items"]
+    assert made["level"] == pytest.approx(102.0, rel=0.01)
+    assert {form["step"] for form in asked} == {"60.000"}
+    document = baseline_of_order(house.orders[0])
+    assert document is not None
+    assert document.usual is not None
+    assert sum(mean is not None for mean in document.usual.hours) == pytest.approx(50, abs=1)
