@@ -44,17 +44,18 @@ class ChangeReader(TopicReader):
             self._on_change(change)
 
 
-async def write_change(settings: Settings, change: Change) -> None:
-    """Write a change; returns when it is acknowledged.
+async def write_changes(settings: Settings, *changes: Change) -> None:
+    """Write changes, in their order; returns when all are acknowledged.
 
     Raises:
-        KafkaError, TimeoutError: not acknowledged; it may have been written all the same.
+        KafkaError, TimeoutError: not acknowledged; they may have been written all the same.
     """
     producer = create_producer(settings.kafka, "driftline-changes", linger_ms=0)
     try:
         async with asyncio.timeout(WRITE_SECONDS):
             await producer.start()
             topic = settings.topic(CHANGES.name)
-            await producer.send_and_wait(topic, encode_change(change), key=change.service.encode(), partition=0)
+            for change in changes:
+                await producer.send_and_wait(topic, encode_change(change), key=change.service.encode(), partition=0)
     finally:
         await producer.stop()

@@ -97,12 +97,13 @@ def is_weighty(kind: AlertKind, severity: Severity) -> bool:
 
 
 class Incidents:
-    """The open incidents of one Judge."""
+    """The open incidents of one Judge. onsets: of the events of the step that is being decided, by event id."""
 
     def __init__(self, step_ms: int) -> None:
         self._step_ms = step_ms
         self.changes = ChangeHistory(step_ms)
         self.open: dict[str, Incident] = {}
+        self.onsets: dict[str, int] = {}
         self._newest: dict[str, str] = {}  # service -> its newest incident
         self._recent: list[Onset] = []
         self._begun: dict[str, Begun] = {}

@@ -5,6 +5,7 @@ belongs to one indicator is in `watch.py`; here are the steps, the versions of b
 """
 
 import hashlib
+from itertools import islice
 
 import msgspec
 
@@ -14,6 +15,7 @@ from budgets.change import Change
 from budgets.event import AlertEvent, AlertKind
 from budgets.evidence import baselines_at
 from budgets.incident import Incidents, SavedIncidents
+from budgets.lead import tell
 from budgets.spec.model import IndicatorSpec, ServiceBudget
 from budgets.watch import Place, Watched
 from streams.frame import Baselines, IndicatorFrame, split_point_id
@@ -150,11 +152,15 @@ class Judge:
         self.books.review(at, self._places)
         if self._steps % _FORGET_EVERY_STEPS == 0:
             self._forget(at)
-        return events
+        return tell(self._incidents, events)
 
     def look(self, point_id: str) -> Place | None:
         """The newest of one point, to be read only; None = it has never had a value."""
         return self._places.get(point_id)
+
+    def look_around(self, turn: int, turns: int) -> list[tuple[str, Place]]:
+        """Some of the points, to be read only: with every turn others, in `turns` turns all of them."""
+        return list(islice(self._places.items(), turn % turns, None, turns))
 
     # --- one step ------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ The summary of an alert that is not what its incident is about names what is: "â
 """
 
 import math
+from collections.abc import Sequence
 
 import msgspec
 
@@ -33,10 +34,26 @@ def onset_of(kind: AlertKind, evidence: Evidence, starts_at: int) -> int:
     return onset if is_change or starts_at - onset <= TOGETHER_MS else starts_at
 
 
-def tell(incidents: Incidents, event: AlertEvent, onset: int) -> AlertEvent:
-    """The event with its incident's lead and the changes before its onset, in structure and in words."""
-    if event.status == "firing" and is_weighty(event.kind, event.severity):
-        _mention(incidents, event, onset)
+def mention(incidents: Incidents, event: AlertEvent, onset: int) -> None:
+    """Let the incident of an event that is being decided know of it; `tell` comes when the step is."""
+    incidents.onsets[event.id] = onset
+    if event.status != "firing" or not is_weighty(event.kind, event.severity):
+        return
+    change = event.evidence.change_ratio
+    if change is not None and not math.isfinite(change):
+        change = None
+    effect = change if change is None or event.direction == "above" else -change
+    named = Mention(event.service, event.indicator, event.fingerprint, format_time(onset), change)
+    incidents.mention(event.incident, named, onset, effect)
+
+
+def tell(incidents: Incidents, events: Sequence[AlertEvent]) -> list[AlertEvent]:
+    """A step's events, each with its incident's lead and the changes before its onset, in structure and in words."""
+    onsets, incidents.onsets = incidents.onsets, {}
+    return [_tell(incidents, event, onsets[event.id]) for event in events]
+
+
+def _tell(incidents: Incidents, event: AlertEvent, onset: int) -> AlertEvent:
     lead = incidents.lead_of(event.incident) if event.status != "resolved" else None
     others = [service for service in lead.services if service != event.service] if lead else []
     changes = incidents.changes.suspects([event.service, *others], onset)
@@ -47,14 +64,6 @@ def tell(incidents: Incidents, event: AlertEvent, onset: int) -> AlertEvent:
     description = " ".join(part for part in (*sentences, description) if part)
     annotations: Annotations = msgspec.structs.replace(event.annotations, summary=summary, description=description)
     return msgspec.structs.replace(event, lead=lead, changes=changes, annotations=annotations)
-
-
-def _mention(incidents: Incidents, event: AlertEvent, onset: int) -> None:
-    change = event.evidence.change_ratio
-    known = change is not None and math.isfinite(change)
-    mention = Mention(event.service, event.indicator, event.fingerprint, format_time(onset), change if known else None)
-    effect = (change if event.direction == "above" else -change) if change is not None and known else None
-    incidents.mention(event.incident, mention, onset, effect)
 
 
 def _with_others(event: AlertEvent, lead: IncidentLead) -> str:

@@ -25,7 +25,7 @@ from budgets.event import (
 )
 from budgets.evidence import evidence_of
 from budgets.incident import Incidents, is_weighty
-from budgets.lead import onset_of, tell
+from budgets.lead import mention, onset_of
 from budgets.limits import has_recovered, level_of
 from budgets.spec.model import IndicatorSpec
 from budgets.time_zone import local_time_of
@@ -72,10 +72,11 @@ def watch_of(spec: IndicatorSpec, step_ms: int, point_id: str) -> Watch:
 class Point:
     """One element of an indicator's result.
 
-    last_value, last_value_at: the newest value and its step. data_since: the first step since which none was missing.
+    last_value, weight, last_value_at: the newest value, the events behind it, and its step. data_since: the first step
+    since which none was missing.
     """
 
-    __slots__ = ("alerts", "data_since", "detector", "group", "last_at", "last_value", "last_value_at")
+    __slots__ = ("alerts", "data_since", "detector", "group", "last_at", "last_value", "last_value_at", "weight")
 
     def __init__(self, group: Mapping[str, str], detector: Detector) -> None:
         self.group = dict(group)
@@ -85,6 +86,7 @@ class Point:
         self.last_at = 0
         self.last_value = 0.0
         self.last_value_at = 0
+        self.weight: float | None = None
 
 
 class _Moment(NamedTuple):
@@ -162,7 +164,7 @@ class Watched:
         """One point's value at a step."""
         self.last_data_at = at
         point.last_at = point.last_value_at = at
-        point.last_value = value
+        point.last_value, point.weight = value, weight
         point.data_since = point.data_since or at
         spec, detector = self.spec, point.detector
         if at - point.data_since < self._fills_ms or not has_traffic(spec, weight):
@@ -219,6 +221,10 @@ class Watched:
     def _plain_value(self, at: int) -> float | None:
         point = self.points.get(self.spec.id)
         return point.last_value if point is not None and point.last_value_at == at else None
+
+    def timing_of(self, kind: AlertKind) -> Timing:
+        """How long a condition of this kind holds before it fires, and recovery before it resolves."""
+        return self._timings[kind]
 
     def forget(self, at: int) -> list[str]:
         """Drop the points that are gone for good; their ids."""
@@ -372,7 +378,8 @@ class Watched:
             ends_at=format_time(moment.at) if transition == "resolved" else None,
             annotations=annotate(story),
         )
-        return tell(self._incidents, event, alert.onset or alert.starts_at)
+        mention(self._incidents, event, alert.onset or alert.starts_at)
+        return event
 
 
 class Place(NamedTuple):

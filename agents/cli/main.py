@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "demo",
     "check": "check",
     "monitor": "check",
+    "explain": "explain",
     "backtest": "backtest",
     "budgets": "budgets",
     "baseline": "baseline",

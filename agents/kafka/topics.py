@@ -38,6 +38,8 @@ class Topic:
 
 SAMPLES = Topic("samples", "many", "delete", 6 * HOUR_MS, "service", "prometheus.WriteRequest", log_append_time=True)
 INDICATORS = Topic("indicators", "many", "delete", 35 * DAY_MS, "none", "indicator frame, JSON")
+# What the Judge knows of each point, for explanations: only the newest is of use.
+STATES = Topic("states", "many", "delete", HOUR_MS, "none", "states of some points, JSON")
 ALERTS = Topic("alerts", "many", "delete", 90 * DAY_MS, "fingerprint", "alert event, CloudEvents binary mode")
 ALERT_STATE = Topic("alert-state", "many", "compact", None, "fingerprint", "latest alert event, JSON")
 # A replay must still see what was in force when the replayed samples were written.
@@ -61,4 +63,16 @@ JUDGE_CHANGELOG = Topic(
     "judge-changelog", "many", "compact", None, "partition/slot/chunk", "chunk of a Judge snapshot, msgpack"
 )
 
-TOPICS = (SAMPLES, INDICATORS, ALERTS, ALERT_STATE, ORDERS, CHANGES, AUDIT, DEAD_LETTER, REPLICAS, JUDGE_CHANGELOG)
+TOPICS = (
+    SAMPLES,
+    INDICATORS,
+    STATES,
+    ALERTS,
+    ALERT_STATE,
+    ORDERS,
+    CHANGES,
+    AUDIT,
+    DEAD_LETTER,
+    REPLICAS,
+    JUDGE_CHANGELOG,
+)

@@ -18,9 +18,11 @@ from agents.web.documents import (
     Page,
     ServiceItem,
 )
+from agents.web.explanations import explain_alert, explain_point, spec_of
 from agents.web.history.buckets import Bucket, buckets_of
 from agents.web.history.reader import HistoryReader
-from agents.web.overview import IndicatorView, Overview, OverviewSource, ServiceView
+from agents.web.latest_states import LatestStates
+from agents.web.overview import IndicatorView, OverviewSource, ServiceView
 from agents.web.parameters import (
     DEFAULT_POINTS,
     check_names,
@@ -33,7 +35,8 @@ from agents.web.parameters import (
 from agents.web.problems import NotFoundError
 from agents.web.states import STATES
 from budgets.event import AlertEvent, Status, format_time, parse_time
-from budgets.spec.model import IndicatorKind, IndicatorSpec
+from budgets.explain.alert import explain_event
+from budgets.spec.model import IndicatorKind
 from streams.frame import split_point_id
 
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -119,15 +122,17 @@ def _mark(event: AlertEvent) -> Mark:
 class Api:
     """The handlers; `add_routes` says which path is whose."""
 
-    def __init__(self, overview: OverviewSource, reader: HistoryReader) -> None:
+    def __init__(self, overview: OverviewSource, reader: HistoryReader, states: LatestStates) -> None:
         self._overview = overview
         self._reader = reader
+        self._states = states
 
     def add_routes(self, app: web.Application) -> None:
         """Serve every path of `/api/v1`."""
         app.router.add_get("/api/v1/services", self.services)
         app.router.add_get("/api/v1/indicators", self.indicators)
         app.router.add_get("/api/v1/indicators/{id:.+}/history", self.history)
+        app.router.add_get("/api/v1/indicators/{id:.+}/explanation", self.explanation)
         app.router.add_get("/api/v1/alerts", self.alerts)
         app.router.add_get("/api/v1/alerts/{fingerprint}", self.alert)
 
@@ -174,14 +179,27 @@ class Api:
         events, deliveries = await self._reader.alert(fingerprint)
         if not events:
             raise NotFoundError(f"no alert has the fingerprint {fingerprint!r}")
-        return _json(AlertDetail(events[-1], events, [_delivery(row) for row in deliveries]))
+        return _json(
+            AlertDetail(
+                events[-1],
+                events,
+                [_delivery(row) for row in deliveries],
+                [explain_event(event) for event in events],
+                explain_alert(await self._overview.get(), self._states, events[-1]),
+            )
+        )
+
+    async def explanation(self, request: web.Request) -> web.Response:
+        """Why each kind of alert of one indicator fires or does not."""
+        check_names(request)
+        return _json(explain_point(await self._overview.get(), self._states, request.match_info["id"]))
 
     async def history(self, request: web.Request) -> web.Response:
         """One indicator over time."""
         check_names(request, "from", "to", "step")
         wanted = range_of(request)
         point_id = request.match_info["id"]
-        spec = _spec_of(await self._overview.get(), point_id)
+        spec = spec_of(await self._overview.get(), point_id)
         points = (await self._reader.points([point_id], wanted.from_ms, wanted.to_ms)).get(point_id)
         if spec is None and points is None:
             raise NotFoundError(f"no indicator has the id {point_id!r} and points between from and to")
@@ -207,12 +225,6 @@ class Api:
                 next=None,
             )
         )
-
-
-def _spec_of(overview: Overview, point_id: str) -> IndicatorSpec | None:
-    query_id, _ = split_point_id(point_id)
-    specs = (view.spec for service in overview.services for view in service.indicators)
-    return next((spec for spec in specs if spec.id == query_id), None)
 
 
 def _fitting_step(span_ms: int, at: "np.ndarray[Any, np.dtype[np.int64]] | None") -> int:

@@ -16,7 +16,7 @@ from aiohttp import web
 from aiokafka.errors import KafkaError
 
 from agents.access import caller_of
-from agents.changes import write_change
+from agents.changes import write_changes
 from agents.kafka.topics import CHANGES
 from agents.settings import Settings
 from agents.web.answer import json_answer
@@ -76,7 +76,7 @@ class ChangesApi:
         self,
         settings: Settings,
         changes: ChangeLog,
-        write: Callable[[Settings, Change], Awaitable[None]] = write_change,
+        write: Callable[[Settings, Change], Awaitable[None]] = write_changes,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings

@@ -10,6 +10,8 @@ import msgspec
 from agents.storage.outbox import State as DeliveryState
 from agents.web.states import State
 from budgets.event import AlertEvent, AlertKind, Status, Transition
+from budgets.explain.alert import EventExplanation
+from budgets.explain.now import KindExplanation
 from budgets.spec.model import Direction, IndicatorKind, Severity
 
 ItemT = TypeVar("ItemT")
@@ -84,12 +86,15 @@ class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class AlertDetail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An alert's latest event, all its transitions, oldest first, and what was sent about it (empty when the notifier
-    keeps its outbox in another database).
+    keeps its outbox in another database). `explanations`: why each of the transitions happened, in their order. `now`:
+    what of its conditions holds at the newest step; null = nothing was told about this indicator lately.
     """
 
     alert: AlertEvent
     transitions: list[AlertEvent]
     deliveries: list[Delivery]
+    explanations: list[EventExplanation]
+    now: KindExplanation | None
 
 
 class ChangeItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -31,6 +31,7 @@ from agents.web.history.dead_letters import DeadLetters
 from agents.web.history.projection import Projection
 from agents.web.history.reader import HistoryReader
 from agents.web.history.writer import HistoryWriter
+from agents.web.latest_states import LatestStates
 from agents.web.openapi import openapi_document
 from agents.web.overview import OverviewSource
 from agents.web.page import Problems, StatusPage
@@ -73,6 +74,7 @@ def create_app(
     metrics: WebMetrics,
     ready: Readiness,
     problems: Callable[[], Problems],
+    states: LatestStates,
 ) -> web.Application:
     """Everything that is served, over an open database."""
     app = web.Application(middlewares=[problem_middleware(metrics), access.middleware()])
@@ -80,7 +82,7 @@ def create_app(
     add_probes(app, registry, ready)
     reader = HistoryReader(engine)
     overview = OverviewSource(reader, budgets, settings.evaluation_delay)
-    Api(overview, reader).add_routes(app)
+    Api(overview, reader, states).add_routes(app)
     changes.add_routes(app)
     BaselinesApi(settings, overview, reader, AuditStore(engine), baselines.versions, baselines.write).add_routes(app)
     StatusPage(settings, overview, reader, problems).add_routes(app)
@@ -138,6 +140,7 @@ async def run_web(settings: Settings, publisher: BudgetPublisher | None = None) 
         DeadLetters(settings, lambda: create_producer(settings.kafka, "driftline-web"), metrics),
     )
 
+    states = LatestStates(settings, lambda: create_consumer(settings.kafka, "driftline-web"))
     if publisher is not None:
         publisher.register(registry)
 
@@ -158,10 +161,10 @@ async def run_web(settings: Settings, publisher: BudgetPublisher | None = None) 
 
     changes_api = ChangesApi(settings, change_log)
     parts = BaselineParts(versions)
-    app = create_app(settings, engine, budgets, changes_api, parts, access, registry, metrics, ready, problems)
+    app = create_app(settings, engine, budgets, changes_api, parts, access, registry, metrics, ready, problems, states)
     server = await start_server(app, settings.web.listen, ssl_context=access.ssl_context)
     try:
-        await _run_parts(projection, trail, orders, changes)
+        await _run_parts(projection, trail, states, orders, changes)
     finally:
         await server.cleanup()
         await changes.stop()
@@ -169,11 +172,12 @@ async def run_web(settings: Settings, publisher: BudgetPublisher | None = None) 
         await engine.dispose()
 
 
-async def _run_parts(projection: Projection, trail: AuditTrail, *topics: TopicReader) -> None:
+async def _run_parts(projection: Projection, trail: AuditTrail, states: LatestStates, *topics: TopicReader) -> None:
     """Until SIGTERM, or until one of them fails."""
     parts = [
         asyncio.create_task(projection.run(), name="history projection"),
         asyncio.create_task(trail.run(), name="audit trail"),
+        asyncio.create_task(states.run(), name="states"),
         *(asyncio.create_task(_follow(topic), name="a topic") for topic in topics),
     ]
     try:

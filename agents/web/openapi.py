@@ -11,6 +11,7 @@ from agents.web.documents import AlertDetail, ChangeItem, History, IndicatorItem
 from agents.web.parameters import DEFAULT_LIMIT, MAX_LIMIT
 from agents.web.problems import CONTENT_TYPE
 from budgets.event import AlertEvent
+from budgets.explain.now import Explanation
 
 Document = dict[str, Any]
 
@@ -19,6 +20,7 @@ _ANSWERS: dict[str, Any] = {
     "IndicatorPage": Page[IndicatorItem],
     "AlertPage": Page[AlertEvent],
     "AlertDetail": AlertDetail,
+    "Explanation": Explanation,
     "History": History,
     "ChangePage": Page[ChangeItem],
     "ChangeItem": ChangeItem,
@@ -200,6 +202,13 @@ def _paths() -> Document:
             ],
             "No budget has this indicator and there are no points of it in the range.",
         ),
+        "/api/v1/indicators/{id}/explanation": _operation(
+            "explainIndicator",
+            "Why each kind of alert of one indicator fires or does not: conditions, values and thresholds.",
+            "Explanation",
+            [_path("id", "An indicator's `id`; its slash may be written as %2F.")],
+            "No budget has this indicator, or nothing was told about it lately.",
+        ),
         "/api/v1/alerts": _operation(
             "listAlerts",
             "Alerts by their latest event, the newest first.",
@@ -208,7 +217,7 @@ def _paths() -> Document:
         ),
         "/api/v1/alerts/{fingerprint}": _operation(
             "getAlert",
-            "One alert: every transition, and what was sent about it.",
+            "One alert: every transition and why, what was sent about it, and what holds now.",
             "AlertDetail",
             [_path("fingerprint", "16 hex digits.")],
             "No alert has this fingerprint.",

@@ -11,6 +11,7 @@ import msgspec
 
 from budgets.change import Change
 from budgets.event import AlertEvent
+from budgets.explain.state import StateFrame, states_of
 from budgets.judge import Judge
 from budgets.order import Order
 from budgets.spec.model import ServiceBudget
@@ -27,11 +28,13 @@ class ClosedStep:
     """What one step of one partition came to. Its events are published before its frame.
 
     baselines: versions of baselines that came about by themselves, as orders.
+    states: of some of its points, for explanations; None = nobody is told.
     """
 
     frame: IndicatorFrame
     events: list[AlertEvent]
     baselines: list[Order] = field(default_factory=list)
+    states: StateFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +130,14 @@ class Partition:
     def close_steps(self, log_time_ms: int) -> list[ClosedStep]:
         """The steps that the log has passed at `log_time_ms`, oldest first."""
         self.log_time_ms = max(self.log_time_ms, log_time_ms)
-        return [self._judge_frame(frame) for frame in self._meter.advance(log_time_ms)]
+        return [self._judged(frame) for frame in self._meter.advance(log_time_ms)]
 
-    def _judge_frame(self, frame: IndicatorFrame) -> ClosedStep:
+    def _judged(self, frame: IndicatorFrame) -> ClosedStep:
         events = self._judge.observe(frame)
         if frame.at // BASELINES_EVERY_MS > (frame.at - frame.step) // BASELINES_EVERY_MS:
             frame = msgspec.structs.replace(frame, baselines=self._judge.baselines_of(frame))
-        return ClosedStep(frame, events, self._judge.books.take_decided())
+        states = states_of(self._judge, frame.at, frame.step)
+        return ClosedStep(frame, events, self._judge.books.take_decided(), states)
 
     def is_step_due(self, log_time_ms: int) -> bool:
         """Whether `close_steps` may have something to do."""

@@ -15,10 +15,11 @@ from aiokafka.errors import KafkaError
 
 from agents.kafka.clients import close_producer
 from agents.kafka.codecs import encode_alert
-from agents.kafka.topics import ALERT_STATE, ALERTS, INDICATORS, ORDERS
+from agents.kafka.topics import ALERT_STATE, ALERTS, INDICATORS, ORDERS, STATES
 from agents.settings import Settings
 from agents.worker.partition import ClosedStep
 from budgets.event import AlertEvent, parse_time
+from budgets.explain.state import encode_states
 from budgets.order import encode_order
 from streams.frame import encode_frame
 
@@ -77,6 +78,10 @@ class Publisher:
                 topic, key = self._settings.topic(ORDERS.name), order.subject.encode()
                 await self._send(_Message(topic, 0, key, encode_order(order), (), order.at))
             await self.flush()
+        states = step.states
+        if states is not None and states.points:
+            topic = self._settings.topic(STATES.name)
+            await self._send(_Message(topic, partition, None, encode_states(states), (), states.at))
         frame = step.frame
         await self._send(
             _Message(self._settings.topic(INDICATORS.name), partition, None, encode_frame(frame), (), frame.at)

@@ -143,8 +143,7 @@ class Confidence:
             if abs(mean) / error > abs(change) / reading.spread:
                 self.averaged, self.change, self._error = len(recent), mean, error
         self._reading = reading
-        required = self._required_z
-        return self.deviation > required and self.deviation > student_z(required, reading.freedom)
+        return self.deviation > self._required_z and self.deviation > self.required
 
     @property
     def sigmas(self) -> float:
@@ -167,6 +166,13 @@ class Confidence:
     def deviation(self) -> float:
         """`sigmas` in the bad direction."""
         return self.sigmas * self._reading.sign if self._reading is not None else 0.0
+
+    @property
+    def required(self) -> float:
+        """How large `deviation` must be: what the alarm budget asks for, and more while the spread is uncertain."""
+        if self._reading is None:
+            return self._required_z
+        return max(self._required_z, student_z(self._required_z, self._reading.freedom))
 
     def is_surprising(self) -> bool:
         """Whether the change, good or bad, is more than the alarm budget leaves to chance."""

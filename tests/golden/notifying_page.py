@@ -28,7 +28,7 @@ from budgets.event import (
     format_time,
 )
 from budgets.incident import Incidents
-from budgets.lead import tell
+from budgets.lead import mention, tell
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "notifying.md"
 EXAMPLE_SECRET = "whsec_ZHJpZnRsaW5lJ3MgZXhhbXBsZSBzZWNyZXQ="
@@ -93,7 +93,9 @@ def example_event(transition: Transition, status: Status, at_ms: int) -> AlertEv
             dashboard_url="https://driftline.example/services/auth-service",
         ),
     )
-    return tell(incidents, event, onset)
+    mention(incidents, event, onset)
+    (told,) = tell(incidents, [event])
+    return told
 
 
 FIRING = example_event("firing", "firing", _STARTS_MS + 30_000)

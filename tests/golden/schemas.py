@@ -13,6 +13,7 @@ import msgspec
 from budgets.baseline_order import BaselineDocument
 from budgets.change import Change
 from budgets.event import AlertEvent
+from budgets.explain.state import StateFrame
 from budgets.order import Order
 from budgets.spec.model import ServiceBudget
 from streams.frame import IndicatorFrame
@@ -141,6 +142,18 @@ def indicator_frame() -> str:
     return _document("indicator-frame", "All indicators of one partition at one step", frame, definitions)
 
 
+def state_frame() -> str:
+    """The values of `states`."""
+    frame, definitions = _of_struct(StateFrame)
+    frame["properties"] |= {
+        "schema": SCHEMA_1,
+        "at": {**UNIX_MS, "description": "The step. Unix time in milliseconds."},
+        "step": {"type": "integer", "minimum": 1000, "maximum": 300_000, "description": "Evaluation step in ms."},
+    }
+    definitions["PointState"]["properties"]["id"] = POINT_ID
+    return _document("state-frame", "What the judge knows of some points of one partition", frame, definitions)
+
+
 def order() -> str:
     """The values of `orders`; a tombstone removes the subject's document."""
     schema, definitions = _of_struct(Order)
@@ -232,6 +245,7 @@ def dead_letter() -> str:
 SCHEMAS: Mapping[str, Callable[[], str]] = {
     "alert-event": alert_event,
     "indicator-frame": indicator_frame,
+    "state-frame": state_frame,
     "order": order,
     "change": change,
     "audit": audit,

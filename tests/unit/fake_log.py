@@ -14,6 +14,7 @@ from streams.frame import IndicatorFrame, Points, encode_frame
 
 INDICATORS = "driftline.indicators"
 ALERTS = "driftline.alerts"
+STATES = "driftline.states"
 START_MS = 1_790_000_000_000 // 3_600_000 * 3_600_000
 STEP_MS = 15_000
 
@@ -28,9 +29,9 @@ class FakeRecord:
 
 
 class FakeLog:
-    def __init__(self, partitions: int = 2) -> None:
+    def __init__(self, partitions: int = 2, topics: tuple[str, ...] = (INDICATORS, ALERTS)) -> None:
         self.records: dict[TopicPartition, list[FakeRecord]] = {
-            TopicPartition(topic, number): [] for topic in (INDICATORS, ALERTS) for number in range(partitions)
+            TopicPartition(topic, number): [] for topic in topics for number in range(partitions)
         }
         self.earliest: dict[TopicPartition, int] = defaultdict(int)
         self.away = False

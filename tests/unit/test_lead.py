@@ -146,3 +146,20 @@ def test_a_restored_judge_tells_the_same_to_the_byte(stop: int) -> None:
     assert told == expected
     assert second.snapshot() == whole.snapshot()
     assert any(event for event in told if b'"version":"2.4.1"' in event)
+
+
+def test_of_alerts_that_fire_at_one_step_all_name_the_largest() -> None:
+    ids = ("api/a", "api/b")
+    judge = judge_of(*ids)
+    rows: list[Row] = [dict.fromkeys(ids, (100.0 + step % 3, None)) for step in range(120)]
+    rows += [{"api/a": (150.0, None), "api/b": (300.0, None)}] * 10
+    events = [
+        event for step, row in enumerate(rows) for event in judge.observe(frame_of(START_MS + step * STEP_MS, row))
+    ]
+    first, second = [event for event in events if event.kind == "regression" and event.transition == "firing"]
+    assert (first.at, first.incident) == (second.at, second.incident)
+    assert first.lead == second.lead
+    assert first.lead is not None
+    assert first.lead.largest is not None
+    assert first.lead.largest.indicator == "b"
+    assert ", with b +197 % since" in first.annotations.summary

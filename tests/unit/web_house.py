@@ -18,6 +18,7 @@ from agents.storage.database import open_database
 from agents.web.baselines import Versions
 from agents.web.budgets_in_force import BudgetsInForce
 from agents.web.changes import ChangeLog, ChangesApi
+from agents.web.latest_states import LatestStates
 from agents.web.main import BaselineParts, create_app
 from budgets.change import Change
 from budgets.order import Order
@@ -69,6 +70,7 @@ class House:
     budgets: BudgetsInForce
     client: TestClient  # type: ignore[type-arg]  # of whatever application
     now_ms: int
+    states: LatestStates
     problems: dict[str, str] = field(default_factory=dict)
     not_ready: list[str] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
@@ -141,8 +143,11 @@ async def web_house(tmp_path: Path, web_config: Path | None = None) -> AsyncIter
         WebMetrics(registry),
         lambda: not_ready[0] if not_ready else None,
         lambda: problems,
+        states := LatestStates(Settings(data_dir=tmp_path), FakeLog().consumer),
     )
     now_ms = round(time.time() * 1000) // STEP_MS * STEP_MS
     async with TestClient(TestServer(app)) as client:
-        yield House(engine, FakeLog(), budgets, client, now_ms, problems, not_ready, changes, kafka_away, orders)
+        yield House(
+            engine, FakeLog(), budgets, client, now_ms, states, problems, not_ready, changes, kafka_away, orders
+        )
     await engine.dispose()
