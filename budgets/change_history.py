@@ -74,9 +74,12 @@ class ChangeHistory:
         return counted
 
     def _take(self, service: str, begun: Sequence[Known], at: int) -> None:
-        young = {change for change in begun if change.at > at - _MEMORY_MS}
-        if young:
-            self.known[service] = sorted({*self.known.get(service, []), *young})[-MOST_KNOWN:]
+        known = {(change.at, change.version): change for change in self.known.get(service, ())}
+        for change in begun:
+            if change.at > at - _MEMORY_MS:  # what is told again was known before
+                known.setdefault((change.at, change.version), change)
+        if known:
+            self.known[service] = sorted(known.values())[-MOST_KNOWN:]
 
     def forget(self, at: int) -> None:
         """Drop what is too old to tell anything."""

@@ -141,6 +141,15 @@ def test_taking_a_change_again_changes_nothing() -> None:
     assert twice.known == once.known
 
 
+def test_a_pipeline_that_repeats_itself_has_changed_once() -> None:
+    first, again = (changed("2", NOW_MS, effective_at=NOW_MS + number * STEP_MS) for number in (0, 1))
+    made = history(first, again, at=NOW_MS + STEP_MS)
+    assert len(made.known["api"]) == 1
+    made.note(again)
+    made.advance(NOW_MS + 2 * STEP_MS)
+    assert [known.effective_at for known in made.known["api"]] == [NOW_MS]
+
+
 def test_what_is_remembered_is_bounded_and_the_newest_stays() -> None:
     made = ChangeHistory(STEP_MS)
     for number in range(2 * MOST_WAITING):
