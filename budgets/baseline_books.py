@@ -174,7 +174,7 @@ def carry_out(document: BaselineDocument | None, detector: Detector, at: int) ->
     if document.usual is not None:
         detector.take(at, document.usual)
     elif document.action == "update":
-        detector.accept()
+        detector.accept()  # whatever else holds a level of this point is to be told here
     if document.pinned is None:
         detector.unpin()
     elif document.action == "pin" or not detector.is_pinned:
