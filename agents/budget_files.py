@@ -7,9 +7,10 @@ say so.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -39,10 +40,14 @@ Contents = dict[str, bytes | str]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the files come to. problems: what is wrong, by file; if there are any, nothing is to be published."""
+    """What the files come to. problems: what is wrong, by file; if there are any, nothing is to be published.
+
+    linked: what stands in the files that they name (holidays).
+    """
 
     budgets: list[ServiceBudget] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
+    linked: Contents = field(default_factory=dict)
 
 
 def _files_of(path: Path) -> list[Path]:
@@ -71,11 +76,20 @@ def read_contents(paths: Sequence[Path]) -> Contents:
         for file in files:
             if (real := file.resolve()) not in seen:
                 seen.add(real)
-                try:
-                    contents[str(file)] = file.read_bytes()
-                except OSError as error:
-                    contents[str(file)] = f"{file}: {error.strerror}"
+                contents[str(file)] = _read(file)
     return contents
+
+
+def _read(file: Path) -> bytes | str:
+    """The bytes of a file, or why there are none."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        return f"{file}: {error.strerror}"
+
+
+def _read_again(files: Iterable[str]) -> Contents:
+    return {name: _read(Path(name)) for name in files}
 
 
 def parse_contents(contents: Mapping[str, bytes | str], step_ms: int) -> Reading:
@@ -84,7 +98,8 @@ def parse_contents(contents: Mapping[str, bytes | str], step_ms: int) -> Reading
     files: dict[str, str] = {}
     for name, content in contents.items():
         try:
-            budgets = load_budgets(_decode(name, content), name, step_ms=step_ms)
+            read_file = partial(_read_linked, reading.linked, Path(name).parent)
+            budgets = load_budgets(_decode(name, content), name, step_ms=step_ms, read_file=read_file)
         except (BudgetError, SettingsError) as error:
             reading.problems[name] = str(error)
             continue
@@ -96,6 +111,21 @@ def parse_contents(contents: Mapping[str, bytes | str], step_ms: int) -> Reading
             files[budget.service] = name
         reading.budgets.extend(budgets)
     return reading
+
+
+def _read_linked(linked: Contents, directory: Path, path: str) -> str:
+    """The text of a file that a budget file names; each is read once.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    name = str(directory / path)
+    if name not in linked:
+        linked[name] = _read(Path(name))
+    try:
+        return _decode(name, linked[name])
+    except SettingsError as error:
+        raise ValueError(str(error)) from error
 
 
 def _decode(name: str, content: bytes | str) -> str:
@@ -148,8 +178,9 @@ class BudgetPublisher:
         self._alert = BudgetFilesAlert(settings)
         self._metrics = BudgetFilesMetrics(registry)
         self._task: asyncio.Task[None] | None = None
-        self._seen: Contents = {}
-        self._applied: Contents | None = None
+        # Budget files, and the files that they name.
+        self._seen: tuple[Contents, Contents] = ({}, {})
+        self._applied: tuple[Contents, Contents] = ({}, {})
         self.problems: dict[str, str] = {}
         self.problem: str | None = "budget files have not been published yet"
 
@@ -215,8 +246,9 @@ class BudgetPublisher:
     async def _look(self) -> None:
         """Take a change once the files have been the same for two looks: nobody is still writing then."""
         contents = await asyncio.to_thread(read_contents, self._paths)
-        is_settled, self._seen = contents == self._seen, contents
-        if is_settled and contents != self._applied:
+        now = (contents, await asyncio.to_thread(_read_again, self._applied[1]))
+        is_settled, self._seen = now == self._seen, now
+        if is_settled and now != self._applied:
             await self._apply(contents, parse_contents(contents, self._settings.step))
 
     async def _apply(self, contents: Contents, reading: Reading) -> None:
@@ -228,7 +260,7 @@ class BudgetPublisher:
         if event is not None:
             log.info("alert about budget files published", transition=event.transition, id=event.id)
         self._metrics.take(len(reading.problems))
-        self._applied = contents
+        self._applied = (contents, reading.linked)
         self.problem = None
 
     def _note(self, reading: Reading) -> None:

@@ -17,6 +17,7 @@ from agents.kafka.topic_reader import START_SECONDS, TopicReader
 from agents.kafka.topics import ORDERS
 from agents.metrics import OrdersMetrics
 from agents.settings import Settings
+from budgets.baseline_order import baseline_of_order
 from budgets.order import Order, decode_order, encode_order
 from budgets.spec.resolve import SCHEMA, budget_of_order
 
@@ -41,6 +42,8 @@ def read_order(record: ConsumerRecord) -> tuple[str, Order | None]:
         raise ValueError(f"expected an order about {subject!r} of schema {SCHEMA}")
     if subject.startswith("budget/"):
         budget_of_order(order)
+    elif subject.startswith("baseline/"):
+        baseline_of_order(order)
     return subject, order
 
 

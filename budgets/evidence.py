@@ -1,7 +1,10 @@
 """The numbers of an alert event, from what the detector knows at that step. Only what its rung can vouch for."""
 
+from collections.abc import Mapping
+
 from budgets.event import Evidence, format_time
 from streams.detect.detector import Detector, Finding
+from streams.frame import Baselines, IndicatorFrame
 
 
 def evidence_of(detector: Detector, finding: Finding | None, at: int) -> Evidence:
@@ -18,7 +21,14 @@ def evidence_of(detector: Detector, finding: Finding | None, at: int) -> Evidenc
     learned_from, learned_to = baseline.learned_ms
     since, until = format_time(learned_from), format_time(learned_to)
     if finding is None:
-        return Evidence(baseline=expected, baseline_from=since, baseline_to=until, onset=onset, rung=rung)
+        return Evidence(
+            baseline=expected,
+            baseline_from=since,
+            baseline_to=until,
+            onset=onset,
+            rung=rung,
+            season=baseline.period,
+        )
     if rung == "change":
         methods = tuple(name for name in finding.methods if name == "change_ratio")
         return Evidence(
@@ -45,4 +55,19 @@ def evidence_of(detector: Detector, finding: Finding | None, at: int) -> Evidenc
         trend_per_hour=detector.trend.per_hour,
         methods=finding.methods,
         rung=rung,
+        season=baseline.period,
     )
+
+
+def baselines_at(frame: IndicatorFrame, detectors: Mapping[str, Detector]) -> Baselines:
+    """What is usual for the points of a frame that was observed, in columns."""
+    columns = Baselines([], [], [], [])
+    for point_id in frame.points.id:
+        detector = detectors.get(point_id)
+        rung = detector.baseline.rung if detector is not None else "limits"
+        expects = detector is not None and rung != "limits"
+        columns.expected.append(detector.baseline.expect(frame.at) if detector is not None and expects else None)
+        columns.spread.append(detector.baseline.spread if detector is not None and detector.baseline.is_warm else None)
+        columns.rung.append(rung)
+        columns.season.append(detector.baseline.period if detector is not None else None)
+    return columns

@@ -6,21 +6,22 @@ belongs to one indicator is in `watch.py`; here are the steps, the versions of b
 
 import hashlib
 from itertools import islice
-from typing import NamedTuple
 
 import msgspec
 
 from budgets.alert import Alert
+from budgets.baseline_books import Books, SavedBooks, protect
 from budgets.change import Change
 from budgets.event import AlertEvent, AlertKind
+from budgets.evidence import baselines_at
 from budgets.incident import Incidents, SavedIncidents
 from budgets.lead import tell
 from budgets.spec.model import IndicatorSpec, ServiceBudget
-from budgets.watch import Point, Watched
-from streams.frame import IndicatorFrame, split_point_id
+from budgets.watch import Place, Watched
+from streams.frame import Baselines, IndicatorFrame, split_point_id
 
 _NEVER = 2**63 - 1
-_SCHEMA = 2
+_SCHEMA = 2  # of snapshots
 # Points that are gone are looked for once in so many steps.
 _FORGET_EVERY_STEPS = 240
 
@@ -57,14 +58,8 @@ class _Saved(msgspec.Struct, frozen=True, array_like=True):
     steps: int
     versions: list[tuple[str, list[_Version]]]
     incidents: SavedIncidents
+    books: SavedBooks
     indicators: list[_SavedIndicator]
-
-
-class Place(NamedTuple):
-    """Where a point id of a frame leads."""
-
-    watched: Watched
-    point: Point
 
 
 class SnapshotError(ValueError):
@@ -98,6 +93,7 @@ class Judge:
     """Judges every indicator of one partition. Frames come in order; `step_ms` apart, or with gaps.
 
     refused_values: values that were not judged because their indicator has too many points.
+    books: the versions of baselines; takes orders about them.
     """
 
     def __init__(self, step_ms: int) -> None:
@@ -109,6 +105,7 @@ class Judge:
         self._watched: dict[str, Watched] = {}
         self._places: dict[str, Place] = {}
         self._incidents = Incidents(step_ms)
+        self.books = Books()
         self.refused_values = 0
 
     def define(self, budget: ServiceBudget | None, service: str, effective_at_ms: int) -> None:
@@ -129,6 +126,10 @@ class Judge:
         """Take a change of a service: alerts may name it from its step on. Taking one again changes nothing."""
         self._incidents.changes.note(change)
 
+    def baselines_of(self, frame: IndicatorFrame) -> Baselines:
+        """What is usual for the points of a frame that was just observed."""
+        return baselines_at(frame, {point_id: place.point.detector for point_id, place in self._places.items()})
+
     def observe(self, frame: IndicatorFrame) -> list[AlertEvent]:
         """The transitions that a step decides, in a fixed order; nothing for a step that was seen before."""
         at = frame.at
@@ -141,12 +142,14 @@ class Judge:
             for watched in self._watched.values():
                 watched.stop_clocks()
         self._last_at = at
-        self._incidents.changes.advance(at)
+        protect(self._incidents.changes.advance(at), self._places)
+        self.books.begin(at, self._places)
         self._steps += 1
         self._take_points(frame, events)
         self._take_missing(at, events)
         for _, watched in sorted(self._watched.items()):
             events += watched.check_data(at)
+        self.books.review(at, self._places)
         if self._steps % _FORGET_EVERY_STEPS == 0:
             self._forget(at)
         return tell(self._incidents, events)
@@ -185,6 +188,7 @@ class Judge:
             self.refused_values += 1
             return None
         place = self._places[point_id] = Place(watched, point)
+        self.books.welcome(point_id, place, self._last_at)
         return place
 
     def _take_missing(self, at: int, events: list[AlertEvent]) -> None:
@@ -198,6 +202,7 @@ class Judge:
         for watched in self._watched.values():
             for point_id in watched.forget(at):
                 del self._places[point_id]
+                self.books.forget(point_id)
 
     # --- budgets -------------------------------------------------------------------------------------------------
 
@@ -262,6 +267,7 @@ class Judge:
                 steps=self._steps,
                 versions=sorted(self._versions.items()),
                 incidents=self._incidents.snapshot(),
+                books=self.books.snapshot(),
                 indicators=[_save(watched) for _, watched in sorted(self._watched.items())],
             ),
             order="sorted",
@@ -282,6 +288,7 @@ class Judge:
         defined, self._versions = self._versions, dict(saved.versions)
         self._last_at, self._steps = saved.last_at, saved.steps
         self._incidents.restore(saved.incidents)
+        self.books.restore(saved.books)
         self._watched, self._places = {}, {}
         for indicator in saved.indicators:
             self._load(indicator)

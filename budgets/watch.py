@@ -28,6 +28,7 @@ from budgets.incident import Incidents, is_weighty
 from budgets.lead import mention, onset_of
 from budgets.limits import has_recovered, level_of
 from budgets.spec.model import IndicatorSpec
+from budgets.time_zone import local_time_of
 from budgets.traffic import MIN_TAIL_EVENTS, has_traffic, needs_full_window, tail_share
 from streams.detect.detector import Detector, Finding, Watch
 
@@ -52,6 +53,20 @@ def _timings_of(for_ms: int, keep_ms: int, step_ms: int) -> dict[AlertKind, Timi
         "trend": Timing(max(TREND_HOLD_MS, for_ms), max(TREND_HOLD_MS, keep_ms)),
         "no_data": Timing(0, keep_ms),  # it has waited for data already
     }
+
+
+def watch_of(spec: IndicatorSpec, step_ms: int, point_id: str) -> Watch:
+    """How a point of an indicator is to be watched."""
+    return Watch(
+        step_ms=step_ms,
+        window_ms=spec.window_ms,
+        sign=1.0 if spec.direction == "above" else -1.0,
+        threshold=spec.regression_warning,
+        alarm_budget=spec.alarm_budget,
+        is_share=spec.unit == "ratio" and spec.weight_expr is not None,
+        phase_ms=zlib.crc32(point_id.encode()),
+        local_time=local_time_of(spec.timezone, spec.holidays),
+    )
 
 
 class Point:
@@ -105,18 +120,6 @@ class Watched:
         self._min_events = MIN_TAIL_EVENTS / tail_share(spec) if tail_share(spec) < 1.0 else 0.0
         self._never_data_after_ms = max(NEVER_DATA_AFTER_MS, 2 * spec.window_ms)
 
-    def _watch_of(self, point_id: str) -> Watch:
-        spec = self.spec
-        return Watch(
-            step_ms=self._step_ms,
-            window_ms=spec.window_ms,
-            sign=1.0 if spec.direction == "above" else -1.0,
-            threshold=spec.regression_warning,
-            alarm_budget=spec.alarm_budget,
-            is_share=spec.unit == "ratio" and spec.weight_expr is not None,
-            phase_ms=zlib.crc32(point_id.encode()),
-        )
-
     # --- budgets come and go -------------------------------------------------------------------------------------
 
     def redefine(self, spec: IndicatorSpec, at: int) -> list[AlertEvent]:
@@ -127,7 +130,7 @@ class Watched:
         self.spec = spec
         self._prepare()
         for point_id, point in self.points.items():
-            detector = Detector(self._watch_of(point_id))
+            detector = Detector(watch_of(self.spec, self._step_ms, point_id))
             detector.restore(point.detector.snapshot())
             point.detector = detector
         return events
@@ -153,7 +156,7 @@ class Watched:
         """A new point; None = there are too many."""
         if len(self.points) >= MAX_POINTS:
             return None
-        point = Point(group, Detector(self._watch_of(point_id)))
+        point = Point(group, Detector(watch_of(self.spec, self._step_ms, point_id)))
         self.points[point_id] = point
         return point
 
@@ -377,3 +380,10 @@ class Watched:
         )
         mention(self._incidents, event, alert.onset or alert.starts_at)
         return event
+
+
+class Place(NamedTuple):
+    """Where a point id of a frame leads."""
+
+    watched: Watched
+    point: Point

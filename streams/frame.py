@@ -25,17 +25,32 @@ class Points(msgspec.Struct, frozen=True):
     weight: list[float | None]
 
 
+class Baselines(msgspec.Struct, frozen=True):
+    """What the Judge takes for usual, in columns beside the points; None = not known yet.
+
+    expected: in the indicator's unit, at this step. spread: usual standard deviation relative to it, ratio.
+    rung: how much stands behind it. season: whose rhythm, "day" or "week".
+    """
+
+    expected: list[float | None]
+    spread: list[float | None]
+    rung: list[str]
+    season: list[str | None]
+
+
 class IndicatorFrame(msgspec.Struct, frozen=True):
     """All points of one partition at one step.
 
     at: the step, Unix ms, a multiple of `step`.
     step: evaluation step, ms.
+    baselines: once a minute, when the frame has been judged.
     """
 
     at: int
     step: int
     points: Points
     schema: int = 1
+    baselines: Baselines | msgspec.UnsetType = msgspec.UNSET
 
 
 _encoder = msgspec.json.Encoder()

@@ -63,7 +63,7 @@ async def judge_past(url: str, budgets: Sequence[ServiceBudget], past: Past, sho
     async with aiohttp.ClientSession() as session:
         client = PrometheusClient(session, url)
         for done, (first_ms, last_ms) in enumerate(past.pieces, 1):
-            columns = await _fetch(client, queries, first_ms, last_ms, past.step_ms)
+            columns = await fetch_columns(client, queries, first_ms, last_ms, past.step_ms)
             await asyncio.to_thread(_judge_piece, judge, judged, _frames(columns, first_ms, last_ms, past.step_ms))
             show(done)
     return judged
@@ -80,7 +80,7 @@ def _judge_piece(judge: Judge, judged: Judged, frames: Iterator[IndicatorFrame])
         judged.events += judge.observe(frame)
 
 
-async def _fetch(
+async def fetch_columns(
     client: PrometheusClient, queries: Sequence[Query], first_ms: int, last_ms: int, step_ms: int
 ) -> dict[str, tuple[Column, Column]]:
     """Point id -> values and weights of one piece."""

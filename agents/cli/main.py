@@ -22,6 +22,7 @@ COMMANDS = {
     "explain": "explain",
     "backtest": "backtest",
     "budgets": "budgets",
+    "baseline": "baseline",
     "topics": "topics",
     "ingest": "roles",
     "worker": "roles",

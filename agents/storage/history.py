@@ -45,6 +45,18 @@ indicator_latest = Table(
     Index(None, "service"),
 )
 
+# What was usual for a point when it was last told; `expected` in its unit, `spread` relative to it.
+indicator_baseline = Table(
+    "indicator_baseline",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("expected", Float),
+    Column("spread", Float),
+    Column("rung", Text, nullable=False),
+    Column("season", Text),
+    Column("at", BigInteger, nullable=False),
+)
+
 # `points` is what `encode_points` makes; every point is in [starts_at, ends_at], Unix ms.
 indicator_points = Table(
     "indicator_points",

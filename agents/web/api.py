@@ -91,6 +91,9 @@ def indicator_item(view: IndicatorView) -> IndicatorItem:
         direction=spec.direction,
         state=view.state,
         baseline=view.baseline,
+        spread=view.usual.spread if view.usual else None,
+        rung=view.usual.rung if view.usual else None,
+        season=view.usual.season if view.usual else None,
     )
 
 

@@ -43,7 +43,9 @@ class IndicatorItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `state`: ok, warning and critical compare the value with the limits; no_data = measured, but there was nothing, or
     never measured; stale = not measured any more; low_traffic = too few events behind it to judge. `at`: the step it
-    was measured for. `weight`: events behind the value. `baseline`: what an open alert was judged against.
+    was measured for. `weight`: events behind the value. `baseline`: what is usual at this time, as of
+    a minute ago. `spread`: the usual deviation from it, ratio. `rung`: how much stands behind it (limits, change,
+    zscore, season); `season`: whose rhythm. null = not known yet.
     """
 
     id: str
@@ -61,6 +63,9 @@ class IndicatorItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     direction: Direction
     state: State
     baseline: float | None
+    spread: float | None
+    rung: str | None
+    season: str | None
 
 
 class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

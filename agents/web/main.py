@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 
 import msgspec
@@ -15,12 +16,15 @@ from agents.changes import ChangeReader
 from agents.kafka.clients import create_consumer, create_producer
 from agents.kafka.topic_reader import TopicReader
 from agents.metrics import ChangesMetrics, OrdersMetrics, WebMetrics
-from agents.orders import OrderReader
+from agents.orders import OrderReader, write_orders
 from agents.probes import Readiness, add_probes, check_listen, create_registry, start_server
 from agents.process import run_until_stopped
 from agents.settings import Settings
+from agents.storage.audit import AuditStore
 from agents.storage.database import open_database
 from agents.web.api import Api
+from agents.web.audit_trail import AuditTrail
+from agents.web.baselines import BaselinesApi, Versions, Write
 from agents.web.budgets_in_force import BudgetsInForce
 from agents.web.changes import ChangeLog, ChangesApi
 from agents.web.history.dead_letters import DeadLetters
@@ -32,6 +36,7 @@ from agents.web.openapi import openapi_document
 from agents.web.overview import OverviewSource
 from agents.web.page import Problems, StatusPage
 from agents.web.problems import problem_middleware
+from budgets.order import Order
 
 # Everything comes from here, nothing runs that stands in the page itself, nobody frames it.
 CONTENT_SECURITY_POLICY = (
@@ -46,6 +51,14 @@ _HEADERS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class BaselineParts:
+    """What the API of baselines stands on. write: how an order gets into the log."""
+
+    versions: Versions
+    write: Write = write_orders
+
+
 async def _protect(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_HEADERS)
 
@@ -55,6 +68,7 @@ def create_app(
     engine: AsyncEngine,
     budgets: BudgetsInForce,
     changes: ChangesApi,
+    baselines: BaselineParts,
     access: Access,
     registry: CollectorRegistry,
     metrics: WebMetrics,
@@ -70,6 +84,7 @@ def create_app(
     overview = OverviewSource(reader, budgets, settings.evaluation_delay)
     Api(overview, reader, states).add_routes(app)
     changes.add_routes(app)
+    BaselinesApi(settings, overview, reader, AuditStore(engine), baselines.versions, baselines.write).add_routes(app)
     StatusPage(settings, overview, reader, problems).add_routes(app)
     description = msgspec.json.encode(openapi_document(version("driftline")))
 
@@ -105,10 +120,18 @@ async def run_web(settings: Settings, publisher: BudgetPublisher | None = None) 
     registry = create_registry()
     metrics = WebMetrics(registry)
     budgets = BudgetsInForce()
-    orders = OrderReader(settings, budgets.on_order, OrdersMetrics(registry))
+    versions = Versions()
     change_log = ChangeLog()
     changes = ChangeReader(settings, change_log.on_change, ChangesMetrics(registry))
     engine = await open_database(settings.database())
+    trail = AuditTrail(settings, AuditStore(engine))
+
+    def on_order(subject: str, order: Order | None) -> None:
+        trail.on_order(subject, order)
+        budgets.on_order(subject, order)
+        versions.on_order(subject, order)
+
+    orders = OrderReader(settings, on_order, OrdersMetrics(registry))
     projection = Projection(
         settings,
         HistoryWriter(engine, settings.kafka.log_id),
@@ -123,21 +146,25 @@ async def run_web(settings: Settings, publisher: BudgetPublisher | None = None) 
 
     def own_problems() -> Problems:
         parts = {"history": projection.problem, "orders": orders.problem, "changes": changes.problem}
+        parts["audit"] = trail.problem
         if publisher is not None:
             parts["budget files"] = publisher.problem
         return {name: text for name, text in parts.items() if text}
 
     def problems() -> Problems:
-        return {**own_problems(), **(publisher.problems if publisher is not None else {})}
+        broken = f"its chain is broken in {trail.breaks} places: the log says where" if trail.breaks else None
+        found = {**own_problems(), **(publisher.problems if publisher is not None else {})}
+        return {**found, "audit trail": broken} if broken else found
 
     def ready() -> str | None:
         return "; ".join(own_problems().values()) or None
 
     changes_api = ChangesApi(settings, change_log)
-    app = create_app(settings, engine, budgets, changes_api, access, registry, metrics, ready, problems, states)
+    parts = BaselineParts(versions)
+    app = create_app(settings, engine, budgets, changes_api, parts, access, registry, metrics, ready, problems, states)
     server = await start_server(app, settings.web.listen, ssl_context=access.ssl_context)
     try:
-        await _run_parts(projection, states, orders, changes)
+        await _run_parts(projection, trail, states, orders, changes)
     finally:
         await server.cleanup()
         await changes.stop()
@@ -145,10 +172,11 @@ async def run_web(settings: Settings, publisher: BudgetPublisher | None = None) 
         await engine.dispose()
 
 
-async def _run_parts(projection: Projection, states: LatestStates, *topics: TopicReader) -> None:
+async def _run_parts(projection: Projection, trail: AuditTrail, states: LatestStates, *topics: TopicReader) -> None:
     """Until SIGTERM, or until one of them fails."""
     parts = [
         asyncio.create_task(projection.run(), name="history projection"),
+        asyncio.create_task(trail.run(), name="audit trail"),
         asyncio.create_task(states.run(), name="states"),
         *(asyncio.create_task(_follow(topic), name="a topic") for topic in topics),
     ]

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from agents.web.api import KINDS, STATUSES
+from agents.web.baseline_documents import AuditItem, BaselineItem, BaselineVersion, NewBaseline
 from agents.web.documents import AlertDetail, ChangeItem, History, IndicatorItem, NewChange, Page, Problem, ServiceItem
 from agents.web.parameters import DEFAULT_LIMIT, MAX_LIMIT
 from agents.web.problems import CONTENT_TYPE
@@ -24,9 +25,14 @@ _ANSWERS: dict[str, Any] = {
     "ChangePage": Page[ChangeItem],
     "ChangeItem": ChangeItem,
     "NewChange": NewChange,
+    "BaselinePage": Page[BaselineItem],
+    "BaselineVersion": BaselineVersion,
+    "BaselineVersionPage": Page[BaselineVersion],
+    "NewBaseline": NewBaseline,
+    "AuditPage": Page[AuditItem],
     "Problem": Problem,
 }
-_QUESTIONS = frozenset({"NewChange"})
+_QUESTIONS = frozenset({"NewChange", "NewBaseline", "Recorded", "Usual"})
 _TIME = {
     "oneOf": [
         {"type": "string", "format": "date-time", "description": "RFC 3339"},
@@ -92,8 +98,15 @@ def _operation(
     }
 
 
-def _telling(operation_id: str, summary: str, body: str, answer: str) -> Document:
-    """A POST of a JSON document."""
+def _telling(
+    operation_id: str,
+    summary: str,
+    body: str,
+    answer: str,
+    parameters: list[Document] | None = None,
+    **others: Document,
+) -> Document:
+    """A POST of a JSON document. others: further answers, `answer_404=…`."""
     responses = {
         "201": {
             "description": summary,
@@ -105,20 +118,57 @@ def _telling(operation_id: str, summary: str, body: str, answer: str) -> Documen
         "415": _problem("The body is no application/json."),
         "503": _problem("Kafka does not take it; try again."),
         "default": _problem("Anything else that went wrong."),
+        **{name.removeprefix("answer_"): document for name, document in others.items()},
     }
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{body}"}}}
     return {
         "post": {
             "operationId": operation_id,
             "summary": summary,
+            **({"parameters": parameters} if parameters else {}),
             "requestBody": {"required": True, "content": content},
-            "responses": responses,
+            "responses": dict(sorted(responses.items())),
         }
+    }
+
+
+_BASELINE = _path("id", "An indicator's `id`, or that of an indicator for all its groups.")
+
+
+def _baseline_paths() -> Document:
+    return {
+        "/api/v1/audit": _operation(
+            "listAudit",
+            "Every order, the newest first, each with what it replaced.",
+            "AuditPage",
+            [_query("subject", "Only this one, such as baseline/auth-service/throughput.", {"type": "string"}), *_LIST],
+        ),
+        "/api/v1/baselines": _operation(
+            "listBaselines", "What is usual for every indicator, by id.", "BaselinePage", [_SERVICE, *_LIST]
+        ),
+        "/api/v1/baselines/{id}": {
+            **_operation(
+                "listBaselineVersions",
+                "The versions of one baseline, the newest first.",
+                "BaselineVersionPage",
+                [_BASELINE, *_LIST],
+            ),
+            **_telling(
+                "orderBaseline",
+                "Make, accept or pin a baseline; it holds from the next step on.",
+                "NewBaseline",
+                "BaselineVersion",
+                [_BASELINE],
+                answer_404=_problem("No budget in force has this indicator."),
+                answer_409=_problem("Too few values to say what is usual."),
+            ),
+        },
     }
 
 
 def _paths() -> Document:
     return {
+        **_baseline_paths(),
         "/api/v1/changes": {
             **_operation(
                 "listChanges", "Deployments and other changes, the newest first.", "ChangePage", [_SERVICE, *_LIST]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agents.web.budgets_in_force import BudgetsInForce
+from agents.web.history.batch import LatestBaseline
 from agents.web.history.reader import HistoryReader, Latest
 from agents.web.states import STATE_OF_LEVEL, State, stale_after_ms, state_of, worst
 from budgets.event import AlertEvent
@@ -21,7 +22,10 @@ KEEP_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class IndicatorView:
-    """One indicator's newest value; at: Unix ms, None = never measured. alerts: the open ones about it."""
+    """One indicator's newest value; at: Unix ms, None = never measured. alerts: the open ones about it.
+
+    usual: what is usual for it, None = not told yet.
+    """
 
     id: str
     spec: IndicatorSpec
@@ -31,10 +35,13 @@ class IndicatorView:
     at: int | None
     state: State
     alerts: tuple[AlertEvent, ...]
+    usual: LatestBaseline | None = None
 
     @property
     def baseline(self) -> float | None:
-        """What an open alert was judged against."""
+        """What it is judged against, as of a minute ago; before that was told, what an open alert says."""
+        if self.usual is not None:
+            return self.usual.expected
         return next((alert.evidence.baseline for alert in self.alerts if alert.evidence.baseline is not None), None)
 
 
@@ -123,7 +130,7 @@ def _views_of(
         state = state_of(spec, point.value, point.weight, is_stale=is_stale)
         # An alert names the service and the budget's own labels beside those of the group.
         own = tuple(alert for alert in about if point.labels.items() <= alert.labels.items())
-        yield IndicatorView(point.id, spec, point.labels, point.value, point.weight, point.at, state, own)
+        yield IndicatorView(point.id, spec, point.labels, point.value, point.weight, point.at, state, own, point.usual)
 
 
 class OverviewSource:

@@ -20,6 +20,7 @@ from agents.kafka.partitions import partition_of
 from agents.kafka.topics import DEAD_LETTER, JUDGE_CHANGELOG, SAMPLES
 from agents.metrics import WorkerMetrics
 from agents.settings import Settings
+from agents.worker.baseline_orders import BaselineOrders
 from agents.worker.block import Block
 from agents.worker.partition import BudgetVersion, Partition
 from agents.worker.publish import Publisher
@@ -87,6 +88,7 @@ class SamplesAgent:
         self._partitions: dict[int, Partition] = {}
         self._blocks: defaultdict[int, Block[_Message]] = defaultdict(Block)
         self._versions: list[BudgetVersion] = []
+        self._baseline_orders = BaselineOrders()
         self._changes: defaultdict[str, deque[Change]] = defaultdict(lambda: deque(maxlen=MOST_WAITING))
         self._snapshots: dict[int, tuple[int, float]] = {}  # partition -> slot to write next, when it was last written
         self._last_record_at: dict[int, float] = {}
@@ -102,8 +104,10 @@ class SamplesAgent:
         self.app: faust.App | None = None
 
     def on_order(self, subject: str, order: Order | None) -> None:
-        """Take a budget order: its service is watched, or not any more, from its step on."""
+        """Take an order: a service is watched, or not any more; a baseline is made, accepted or pinned."""
         kind, _, service = subject.partition("/")
+        if kind == "baseline":
+            self._baseline_orders.take(subject, order, self._partitions, self.partition_count)
         if kind != "budget":
             return
         effective_at_ms = order.effective_at if order else 0
@@ -144,6 +148,7 @@ class SamplesAgent:
         for partition in partitions:
             self._define(partition, self._versions[known:])  # orders that came meanwhile
             self._note_changes(partition)
+            self._baseline_orders.tell(partition, self.partition_count)
             self._partitions[partition.number] = partition
             self._snapshots[partition.number] = (0, time.monotonic())
 
@@ -157,6 +162,7 @@ class SamplesAgent:
         )
         self._define(partition, self._versions)
         self._note_changes(partition)
+        self._baseline_orders.tell(partition, self.partition_count)
         return partition
 
     def _note_changes(self, partition: Partition) -> None:

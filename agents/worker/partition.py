@@ -5,27 +5,35 @@ publishing and recovery are its neighbours' business.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import msgspec
 
 from budgets.change import Change
 from budgets.event import AlertEvent
 from budgets.explain.state import StateFrame, states_of
 from budgets.judge import Judge
+from budgets.order import Order
 from budgets.spec.model import ServiceBudget
 from budgets.spec.resolve import queries_of
 from streams.frame import IndicatorFrame
 from streams.meter import Meter, Observed
+
+# Often enough to look at; in every frame it would be a third of what is published.
+BASELINES_EVERY_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
 class ClosedStep:
     """What one step of one partition came to. Its events are published before its frame.
 
+    baselines: versions of baselines that came about by themselves, as orders.
     states: of some of its points, for explanations; None = nobody is told.
     """
 
     frame: IndicatorFrame
     events: list[AlertEvent]
+    baselines: list[Order] = field(default_factory=list)
     states: StateFrame | None = None
 
 
@@ -84,6 +92,14 @@ class Partition:
         """Take a change of a service that lives on this partition; one that was taken before changes nothing."""
         self._judge.note(change)
 
+    def take_baseline_order(self, order: Order) -> None:
+        """Take an order about a baseline of a service that lives on this partition.
+
+        Raises:
+            ValueError, msgspec.ValidationError: it cannot be used.
+        """
+        self._judge.books.take(order)
+
     def restore(self, snapshot: bytes) -> None:
         """Take over the Judge's state; what it decided before was published before.
 
@@ -106,6 +122,7 @@ class Partition:
             if last_step_ms is None or frame.at > last_step_ms:
                 self._judge.observe(frame)
                 last_step_ms = frame.at
+        self._judge.books.take_decided()  # published before, like everything else
         if last_step_ms is not None:
             self._meter.resume_after(last_step_ms)
         return last_step_ms
@@ -117,7 +134,10 @@ class Partition:
 
     def _judged(self, frame: IndicatorFrame) -> ClosedStep:
         events = self._judge.observe(frame)
-        return ClosedStep(frame, events, states_of(self._judge, frame.at, frame.step))
+        if frame.at // BASELINES_EVERY_MS > (frame.at - frame.step) // BASELINES_EVERY_MS:
+            frame = msgspec.structs.replace(frame, baselines=self._judge.baselines_of(frame))
+        states = states_of(self._judge, frame.at, frame.step)
+        return ClosedStep(frame, events, self._judge.books.take_decided(), states)
 
     def is_step_due(self, log_time_ms: int) -> bool:
         """Whether `close_steps` may have something to do."""

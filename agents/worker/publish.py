@@ -15,11 +15,12 @@ from aiokafka.errors import KafkaError
 
 from agents.kafka.clients import close_producer
 from agents.kafka.codecs import encode_alert
-from agents.kafka.topics import ALERT_STATE, ALERTS, INDICATORS, STATES
+from agents.kafka.topics import ALERT_STATE, ALERTS, INDICATORS, ORDERS, STATES
 from agents.settings import Settings
 from agents.worker.partition import ClosedStep
 from budgets.event import AlertEvent, parse_time
 from budgets.explain.state import encode_states
+from budgets.order import encode_order
 from streams.frame import encode_frame
 
 log = structlog.get_logger()
@@ -68,11 +69,14 @@ class Publisher:
             await self._producer.stop()
 
     async def publish(self, partition: int, step: ClosedStep) -> None:
-        """Publish one step; returns when its events are acknowledged and its frame is on its way."""
-        if step.events:
+        """Publish one step; returns when what it decided is acknowledged and its frame is on its way."""
+        if step.events or step.baselines:
             for event in step.events:
                 for message in self._messages_of(event):
                     await self._send(message)
+            for order in step.baselines:
+                topic, key = self._settings.topic(ORDERS.name), order.subject.encode()
+                await self._send(_Message(topic, 0, key, encode_order(order), (), order.at))
             await self.flush()
         states = step.states
         if states is not None and states.points:

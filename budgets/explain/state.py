@@ -6,8 +6,9 @@ Plain numbers, so that whoever shows them needs no Judge. Limits, thresholds and
 import msgspec
 
 from budgets.event import AlertKind, Status
-from budgets.judge import Judge, Place
+from budgets.judge import Judge
 from budgets.spec.model import Severity
+from budgets.watch import Place
 from streams.detect.baseline import Rung
 
 

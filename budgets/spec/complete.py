@@ -10,6 +10,7 @@ from budgets.spec.document import kind_of
 from budgets.spec.errors import Mistakes
 from budgets.spec.expressions import Expressions, longest_range_ms
 from budgets.spec.file_model import IndicatorKeys
+from budgets.spec.holidays import ReadText, parse_holidays
 from budgets.spec.indicators import CUSTOM_REGRESSION, WELL_KNOWN, Measure
 from budgets.spec.levels import Levels, Limit, levels_of, limit_of
 from budgets.spec.model import Direction, IndicatorSpec
@@ -19,8 +20,8 @@ DEFAULT_WINDOW_MS = 300_000
 _THRESHOLDS = frozenset({"warning_threshold", "critical_threshold", "recovery_threshold"})
 
 
-def complete(place: Place, step_ms: int, mistakes: Mistakes) -> IndicatorSpec | None:
-    """The indicator as it is judged; None = it cannot be, and `mistakes` has why."""
+def complete(place: Place, step_ms: int, mistakes: Mistakes, read_file: ReadText) -> IndicatorSpec | None:
+    """The indicator as it is judged; None = it cannot be, and `mistakes` has why. read_file: of holidays."""
     before = len(mistakes)
     keys, wrong = _read_keys(place, mistakes)
     limit = limit_of(place, keys, mistakes)
@@ -31,9 +32,11 @@ def complete(place: Place, step_ms: int, mistakes: Mistakes) -> IndicatorSpec | 
     measure = Expressions(place, keys, window_ms, mistakes).measure()
     regression = _regression(place, keys, limit, mistakes)
     _check_traffic(place, measure, mistakes)
+    holidays = _holidays(place, keys, mistakes, read_file)
     if measure is None or wrong or len(mistakes) > before:
         return None
-    return _spec(place, keys, limit, levels, measure, regression, window_ms)
+    spec = _spec(place, keys, limit, levels, measure, regression, window_ms)
+    return msgspec.structs.replace(spec, holidays=holidays)
 
 
 def _read_keys(place: Place, mistakes: Mistakes) -> tuple[IndicatorKeys, set[str]]:
@@ -71,6 +74,16 @@ def _check_traffic(place: Place, measure: Measure | None, mistakes: Mistakes) ->
     if measure is not None and measure.weight_expr is None and "min_traffic" in place.own:
         text = "nothing counts the events of this indicator, expected weight_expr beside it"
         mistakes.add(*place.line_of("min_traffic"), text)
+
+
+def _holidays(place: Place, keys: IndicatorKeys, mistakes: Mistakes, read_file: ReadText) -> tuple[str, ...]:
+    if keys.holidays is None:
+        return ()
+    try:
+        return parse_holidays(read_file(keys.holidays), keys.holidays)
+    except ValueError as error:
+        mistakes.add(*place.line_of("holidays"), str(error))
+        return ()
 
 
 def _regression(place: Place, keys: IndicatorKeys, limit: Limit | None, mistakes: Mistakes) -> tuple[float, float]:

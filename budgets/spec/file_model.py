@@ -47,6 +47,9 @@ class OptionKeys(BaseModel):
     group_by: LabelNames | None = Field(None, description="One budget for every value of these labels.")
     alarm_budget: Positive | None = Field(None, description="False alarms per 30 days that are acceptable. Default: 1.")
     timezone: TimeZone | None = Field(None, description="Time zone of daily and weekly rhythms. Default: UTC.")
+    holidays: Text | None = Field(
+        None, description="A file of dates, one a line, relative to this one: days that are like a Sunday."
+    )
     runbook_url: Url | None = Field(None, description="What to do about it; goes into alerts.")
     owner: Text | None = Field(None, description="Who takes care of it.")
     labels: Labels | None = Field(None, description="Labels that alerts carry, merged from outside to inside.")

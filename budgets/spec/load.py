@@ -6,19 +6,21 @@ The file itself is read by whoever holds it (`agents/budget_files.py`, the comma
 from budgets.spec.complete import complete
 from budgets.spec.document import DocumentError, Node
 from budgets.spec.errors import BudgetError, Mistake, Mistakes
+from budgets.spec.holidays import ReadText, refuse_files
 from budgets.spec.json_document import read_json
 from budgets.spec.model import ServiceBudget
 from budgets.spec.structure import find_services
 from budgets.spec.yaml_document import read_yaml
 
 
-def load_budgets(text: str, filename: str, *, step_ms: int) -> list[ServiceBudget]:
+def load_budgets(text: str, filename: str, *, step_ms: int, read_file: ReadText = refuse_files) -> list[ServiceBudget]:
     """The budgets of a file, one a service, in the order of the file.
 
     Args:
         text: JSON or YAML.
         filename: named in mistakes, and in the budgets as their source; its ending says which of the two it is.
         step_ms: the evaluation step, for the default window.
+        read_file: the text of a file that it names, from the path as it stands there.
 
     Raises:
         BudgetError: every mistake of the file.
@@ -27,7 +29,7 @@ def load_budgets(text: str, filename: str, *, step_ms: int) -> list[ServiceBudge
     mistakes = Mistakes(filename)
     budgets = []
     for service, places in find_services(root, mistakes).items():
-        specs = [complete(place, step_ms, mistakes) for place in places]
+        specs = [complete(place, step_ms, mistakes, read_file) for place in places]
         budgets.append(ServiceBudget(service, tuple(spec for spec in specs if spec is not None), source=filename))
     mistakes.raise_any()
     return budgets

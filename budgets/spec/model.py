@@ -28,6 +28,7 @@ class IndicatorSpec(msgspec.Struct, frozen=True, omit_defaults=False):
     keep_firing_for_ms: how long recovery must hold before firing turns resolved.
     min_traffic: events in the window below which nothing is judged; 0 = always judge.
     window_ms: the longest range the default expression looks back.
+    timezone: name in the IANA database. holidays: dates in it, `2026-12-25`, sorted.
     """
 
     id: str
@@ -51,6 +52,7 @@ class IndicatorSpec(msgspec.Struct, frozen=True, omit_defaults=False):
     group_by: tuple[str, ...] = ()
     alarm_budget: float = 1.0
     timezone: str = "UTC"
+    holidays: tuple[str, ...] = ()
     runbook_url: str = ""
     owner: str = ""
     labels: dict[str, str] = {}

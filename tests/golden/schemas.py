@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from budgets.baseline_order import BaselineDocument
 from budgets.change import Change
 from budgets.event import AlertEvent
 from budgets.explain.state import StateFrame
@@ -127,6 +128,17 @@ def indicator_frame() -> str:
         "value": {**number, "description": "In the indicator's own unit; null = no data."},
         "weight": {**number, "description": "Events behind the value; null = not known."},
     }
+    text = {"type": "array", "items": {"enum": ["limits", "change", "zscore", "season"]}}
+    definitions["Baselines"] |= {
+        "description": "In some frames: what is usual for the points, in the same order.",
+        "properties": {
+            "expected": {**number, "description": "At this step, in the indicator's own unit; null = not known yet."},
+            "spread": {**number, "description": "Usual standard deviation relative to it; null = not known yet."},
+            "rung": {**text, "description": "How much of a baseline there is."},
+            "season": {"type": "array", "items": {"enum": ["day", "week", None]}, "description": "Whose rhythm."},
+        },
+    }
+    frame["required"].remove("baselines")
     return _document("indicator-frame", "All indicators of one partition at one step", frame, definitions)
 
 
@@ -160,9 +172,21 @@ def order() -> str:
         "effective_at": {**UNIX_MS, "description": "Everyone switches at this step. Unix time in milliseconds."},
         "document": {"type": ["object", "null"], "description": "The whole new document; null = removed."},
     }
-    schema["if"] = {"properties": {"subject": {"pattern": "^budget/"}}}
-    schema["then"] = {"properties": {"document": _nullable({"$ref": "#/$defs/ServiceBudget"})}}
-    return _document("order", "One order", schema, {**definitions, "ServiceBudget": budget, **inner})
+    baseline, parts = _of_struct(BaselineDocument)
+    baseline["properties"] |= {
+        "schema": SCHEMA_1,
+        "indicator": POINT_ID,
+        "version": {"type": "integer", "minimum": 1},
+    }
+    schema["allOf"] = [
+        {
+            "if": {"properties": {"subject": {"pattern": f"^{kind}/"}}},
+            "then": {"properties": {"document": _nullable({"$ref": f"#/$defs/{name}"})}},
+        }
+        for kind, name in (("budget", "ServiceBudget"), ("baseline", "BaselineDocument"))
+    ]
+    documents = {"ServiceBudget": budget, "BaselineDocument": baseline}
+    return _document("order", "One order", schema, {**definitions, **documents, **inner, **parts})
 
 
 def change() -> str:

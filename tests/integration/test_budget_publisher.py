@@ -131,6 +131,19 @@ async def test_what_the_log_holds_is_not_published_again(settings: Settings, fil
     assert await alerts_of(settings) == []
 
 
+async def test_a_changed_file_of_holidays_changes_the_budgets_that_name_it(settings: Settings, files: Path) -> None:
+    (files / "berlin.txt").write_text("2026-12-25\n", encoding="utf-8")
+    text = "api: {holidays: berlin.txt, throughput: {min_rps: 10}}\n"
+    (files / "api.yaml").write_text(text, encoding="utf-8")
+    async with publishing(settings, files):
+        (files / "berlin.txt").write_text("2026-12-25\n2026-12-26 off\n", encoding="utf-8")
+        await until(lambda: has_orders(settings, 3))
+    changed = (await orders_of(settings))[-1]
+    assert changed.subject == "budget/api"
+    assert changed.document is not None
+    assert changed.document["indicators"][0]["holidays"] == ["2026-12-25", "2026-12-26"]
+
+
 async def test_a_changed_file_takes_effect_at_one_step_and_touches_nothing_else(
     settings: Settings, files: Path
 ) -> None:

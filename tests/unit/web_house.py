@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +15,11 @@ from agents.access import load_access
 from agents.metrics import WebMetrics
 from agents.settings import Settings
 from agents.storage.database import open_database
+from agents.web.baselines import Versions
 from agents.web.budgets_in_force import BudgetsInForce
 from agents.web.changes import ChangeLog, ChangesApi
 from agents.web.latest_states import LatestStates
-from agents.web.main import create_app
+from agents.web.main import BaselineParts, create_app
 from budgets.change import Change
 from budgets.order import Order
 from budgets.spec.model import IndicatorSpec, ServiceBudget
@@ -74,6 +75,7 @@ class House:
     not_ready: list[str] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     kafka_away: list[Exception] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -121,11 +123,21 @@ async def web_house(tmp_path: Path, web_config: Path | None = None) -> AsyncIter
         changes.append(change)
         change_log.on_change(change)
 
+    versions, orders = Versions(), list[Order]()
+
+    async def write_orders(_: Settings, given: Iterable[Order]) -> None:
+        if kafka_away:
+            raise kafka_away[0]
+        for order in given:
+            orders.append(order)
+            versions.on_order(order.subject, order)
+
     app = create_app(
         Settings(data_dir=tmp_path),
         engine,
         budgets,
         ChangesApi(Settings(data_dir=tmp_path), change_log, write),
+        BaselineParts(versions, write_orders),
         load_access(web_config),
         registry,
         WebMetrics(registry),
@@ -135,5 +147,7 @@ async def web_house(tmp_path: Path, web_config: Path | None = None) -> AsyncIter
     )
     now_ms = round(time.time() * 1000) // STEP_MS * STEP_MS
     async with TestClient(TestServer(app)) as client:
-        yield House(engine, FakeLog(), budgets, client, now_ms, states, problems, not_ready, changes, kafka_away)
+        yield House(
+            engine, FakeLog(), budgets, client, now_ms, states, problems, not_ready, changes, kafka_away, orders
+        )
     await engine.dispose()

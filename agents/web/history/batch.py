@@ -4,7 +4,7 @@ Pure: no database, no Kafka, no clock. A record that cannot be read becomes a `P
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -12,7 +12,7 @@ import numpy as np
 
 from agents.storage.history import PointColumns, merge_points, row_start
 from budgets.event import AlertEvent, decode_event, parse_time
-from streams.frame import IndicatorFrame, decode_frame
+from streams.frame import Baselines, IndicatorFrame, decode_frame
 
 # Longer keys do not fit into an index page of PostgreSQL; a label value of this length is somebody's mistake.
 MAX_KEY_BYTES = 2000
@@ -49,16 +49,29 @@ class LatestPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class LatestBaseline:
+    """What is usual for one point, as of a step. expected: in its unit. spread: relative to it. at: Unix ms."""
+
+    id: str
+    expected: float | None
+    spread: float | None
+    rung: str
+    season: str | None
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Points:
     """What frames come to.
 
     rows: (id, start of the row in Unix ms) -> the points that belong there.
-    dropped: points that no database could take.
+    dropped: points that no database could take. baselines: the newest ones that were told.
     """
 
     latest: dict[str, LatestPoint]
     rows: dict[tuple[str, int], PointColumns]
     dropped: int = 0
+    baselines: dict[str, LatestBaseline] = field(default_factory=dict)
 
 
 def decode_frames(records: Iterable[Record]) -> tuple[list[IndicatorFrame], list[Poison]]:
@@ -85,6 +98,11 @@ def _flaw_of(frame: IndicatorFrame) -> str | None:
         return f"not an indicator frame: at {frame.at}, step {frame.step} ms"
     if not len(points.id) == len(points.value) == len(points.weight):
         return "not an indicator frame: columns of different lengths"
+    told = frame.baselines
+    if isinstance(told, Baselines) and {len(getattr(told, name)) for name in told.__struct_fields__} != {
+        len(points.id)
+    }:
+        return "not an indicator frame: baselines of other points"
     return None
 
 
@@ -138,7 +156,17 @@ def points_of(frames: Sequence[IndicatorFrame]) -> Points:
             _take_latest(points.latest, ordered[-1], column)
     for key, pieces in parts.items():
         points.rows[key] = merge_points(*pieces)
-    return Points(points.latest, points.rows, dropped)
+    return Points(points.latest, points.rows, dropped, _baselines_of(frames))
+
+
+def _baselines_of(frames: Sequence[IndicatorFrame]) -> dict[str, LatestBaseline]:
+    found: dict[str, LatestBaseline] = {}
+    for frame in sorted(frames, key=lambda frame: frame.at):
+        if isinstance(frame.baselines, Baselines):
+            told = frame.baselines
+            columns = zip(frame.points.id, told.expected, told.spread, told.rung, told.season, strict=True)
+            found |= {row[0]: LatestBaseline(*row, frame.at) for row in columns if _is_storable(row[0])}
+    return found
 
 
 def _take_latest(latest: dict[str, LatestPoint], frame: IndicatorFrame, column: int) -> None:

@@ -16,11 +16,13 @@ from agents.storage.history import (
     alert,
     alert_transition,
     decode_points,
+    indicator_baseline,
     indicator_latest,
     indicator_points,
     merge_points,
 )
 from agents.storage.outbox import Delivery, deliveries_of
+from agents.web.history.batch import LatestBaseline
 from budgets.event import AlertEvent, Status, decode_event
 
 _IDS_PER_QUERY = 5_000
@@ -38,6 +40,7 @@ class Latest:
     weight: float | None
     at: int
     step: int
+    usual: LatestBaseline | None = None
 
 
 class HistoryReader:
@@ -58,10 +61,21 @@ class HistoryReader:
             table.c.at,
             table.c.step,
         )
+        told = indicator_baseline
         async with begin_read(self._engine) as connection:
+            usual = {row.id: LatestBaseline(*row) for row in await connection.execute(select(*told.c))}
             rows = await connection.execute(select(*columns).order_by(table.c.id))
             return [
-                Latest(point_id, query_id, msgspec.json.decode(labels, type=dict[str, str]), value, weight, at, step)
+                Latest(
+                    point_id,
+                    query_id,
+                    msgspec.json.decode(labels, type=dict[str, str]),
+                    value,
+                    weight,
+                    at,
+                    step,
+                    usual.get(point_id),
+                )
                 for point_id, query_id, labels, value, weight, at, step in rows
             ]
 

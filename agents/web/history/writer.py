@@ -6,6 +6,7 @@ of two that read the same records one writes and the other notices.
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
@@ -22,6 +23,7 @@ from agents.storage.history import (
     alert_transition,
     decode_points,
     encode_points,
+    indicator_baseline,
     indicator_latest,
     indicator_points,
     merge_points,
@@ -103,6 +105,7 @@ class HistoryWriter:
                     raise PositionMovedError
             await self._write_points(connection, points.rows)
             await self._write_latest(connection, points)
+            await self._write_baselines(connection, points)
             await self._write_events(connection, events)
 
     async def _write_points(self, connection: AsyncConnection, rows: Mapping[tuple[str, int], PointColumns]) -> None:
@@ -139,6 +142,10 @@ class HistoryWriter:
                 }
             )
         await self._upsert(connection, indicator_latest, rows, keys=("id",), newest_by="at")
+
+    async def _write_baselines(self, connection: AsyncConnection, points: Points) -> None:
+        rows = [asdict(told) for told in points.baselines.values()]
+        await self._upsert(connection, indicator_baseline, rows, keys=("id",), newest_by="at")
 
     async def _write_events(self, connection: AsyncConnection, events: Sequence[AlertEvent]) -> None:
         """Only events that were never seen; of those, each alert's last one becomes its latest."""
@@ -204,6 +211,7 @@ class HistoryWriter:
                 delete(indicator_points).where(
                     indicator_points.c.starts_at < points_before, indicator_points.c.ends_at < points_before
                 ),
+                delete(indicator_baseline).where(indicator_baseline.c.at < points_before),
                 delete(indicator_latest).where(indicator_latest.c.at < points_before),
                 delete(alert_transition).where(
                     alert_transition.c.at < events_before, alert_transition.c.fingerprint.not_in(open_alerts)
