@@ -107,8 +107,8 @@ class DailyProfile:
         if goes.any():
             columns.reference[goes] = columns.level[goes]
             columns.seasonal[goes] = 0.0
-        changed: BoolArray = comes | goes
-        return changed
+        settled: BoolArray = comes | goes | grown
+        return settled
 
     def _settle(self, columns: ShiftColumns, rows: IntArray, place: int, *, seasonal: bool) -> None:
         """The day's mean is the level from now on."""
