@@ -129,10 +129,9 @@ class ChangePoints:
             columns.shifted[over] = 0.0
             columns.evidence[:, over] = 0.0
         if (at_ms // self._step_ms) % _SOLVE_STEPS == 0:
-            before = columns.seasonal.copy()
-            settled = self._profile.decide(columns, rows)
-            self._level.settle(columns, settled, columns.level.copy())
-            self._relearn(columns, columns.seasonal != before)
+            comes, goes = self._profile.decide(columns, rows)
+            self._level.settle(columns, comes, columns.level.copy())
+            self._relearn(columns, comes | goes)
             self._solve(columns)
         self._bank.put(rows, block)
         return self._answer(columns, season, began)

@@ -21,8 +21,6 @@ from streams.detect.shift_columns import SIZES, ShiftColumns
 _FEWEST = 3.0
 # What a CUSUM of Gaussian values overshoots its bound, in standard deviations.
 _OVERSHOOT = 1.166
-# Of a young row only the largest size is believed, and that with more evidence.
-_YOUNG = 1.6
 # How much more evidence each size needs where the season was learned from one day.
 _SEASON_DOUBT = np.array([0.6, 0.35, 0.1])[:, np.newaxis]
 _SIZES = np.array(SIZES)[:, np.newaxis]
@@ -71,8 +69,7 @@ def set_bounds(columns: ShiftColumns, step_ms: int) -> None:
     columns.doubtful[:] = doubt(columns)
     bound *= columns.doubtful
     young = columns.young > 0.0
-    bound[:-1, young] = np.inf
-    bound[-1, young] *= _YOUNG
+    bound[:-1, young] = np.inf  # of a young row only the largest size is believed
     columns.bounds[: len(SIZES)] = bound
     columns.bounds[len(SIZES) :] = bound
 

@@ -23,8 +23,6 @@ _EULER: Final = 0.5772
 _MARGIN: Final = 2.0
 _PER_ALARM: Final = 0.35
 _MOST: Final = 6.0
-# While nobody knows how slow the waves of a row are.
-_NOT_KNOWN: Final = 1.5
 
 
 def watch(columns: ShiftColumns, at_ms: int, nearness: FloatArray) -> None:
@@ -63,6 +61,6 @@ def doubt(columns: ShiftColumns) -> FloatArray:
     highest = columns.peak_mean + per_spread * spread - _MARGIN * error
     learned = np.where(columns.peaks >= _ENOUGH_BLOCKS, np.maximum(highest, 1.0), 1.0)
     repeated = np.exp(_PER_ALARM * np.maximum(columns.alarms - 1.0, 0.0))
-    waves = np.where(columns.waves > 0.0, np.maximum(columns.waves, 1.0), _NOT_KNOWN)
-    asked: FloatArray = np.minimum(np.maximum(learned, waves) * repeated, _MOST)
+    model = np.maximum(columns.waves, columns.wanders)
+    asked: FloatArray = np.minimum(np.maximum(learned, model) * repeated, _MOST)
     return asked

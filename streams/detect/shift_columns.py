@@ -12,7 +12,7 @@ from streams.detect.bank import FloatArray
 
 LAGS: Final = 3
 # How many lengths of memory compete for the level, `usual_level.py`.
-MEMORIES: Final = 3
+MEMORIES: Final = 4
 # Shifts that are looked for, in usual standard deviations; each upwards and downwards.
 SIZES: Final = (0.5, 1.0, 2.0)
 TESTS: Final = 2 * len(SIZES)
@@ -32,6 +32,7 @@ class ShiftColumns:
     block_count: FloatArray  # how many
     blocks: FloatArray  # blocks that were compared
     level_memory: FloatArray  # values that the level remembers
+    wanders: FloatArray  # times the evidence that a level with so short a memory needs
     level_known: FloatArray  # values' worth that it is the mean of
     young: FloatArray  # 1 = a season could not be told from a shift yet
     seasonal: FloatArray  # 1 = the season is used
@@ -118,7 +119,9 @@ def new_row(interval_ms: float) -> FloatArray:
     columns = columns_of(block)
     columns.interval[:] = interval_ms
     columns.freedom[:] = 30.0
-    columns.scale[:] = columns.gain[:] = columns.jump[:] = columns.doubtful[:] = columns.surprise[:] = 1.0
+    columns.scale[:] = columns.gain[:] = columns.jump[:] = columns.doubtful[:] = columns.wanders[:] = columns.surprise[
+        :
+    ] = 1.0
     columns.young[:] = 1.0
     columns.bounds[:] = np.inf
     return block[:, 0]

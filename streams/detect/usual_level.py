@@ -12,16 +12,16 @@ import numpy as np
 from streams.detect.bank import BoolArray, FloatArray
 from streams.detect.shift_columns import ShiftColumns
 
-_MEMORIES_MS: Final = (7 * 86_400_000, 43_200_000, 7_200_000)
-_LEAST: Final = (2000.0, 288.0, 60.0)
-_YOUNG_MEMORY_MS: Final = 1_800_000
-_YOUNG_LEAST: Final = 30.0
+_MEMORIES_MS: Final = (7 * 86_400_000, 43_200_000, 7_200_000, 1_800_000)
+_LEAST: Final = (2000.0, 288.0, 60.0, 30.0)
 _BLOCK_MS: Final = 900_000
 _LEAST_BLOCK: Final = 8.0
 # A shorter memory has to be so much better, and over so many blocks.
-_BETTER = np.array([1.0, 0.9, 0.85])[:, np.newaxis]
+_BETTER = np.array([1.0, 0.9, 0.87, 0.85])[:, np.newaxis]
+# Who needs so short a memory wanders, and needs so much more evidence.
+_WANDERS = np.array([1.0, 1.4, 2.0, 3.0])
 _BLOCKS_MEMORY: Final = 192.0
-_ENOUGH_BLOCKS: Final = 16.0
+_ENOUGH_BLOCKS: Final = 96.0
 _CLIP: Final = 4.0
 _MEAN_TO_SIGMA: Final = 1.2533  # of a Gaussian, standard deviation / mean absolute deviation
 _WAVE_MARGIN: Final = 1.5  # two standard errors of a mean absolute deviation, times the root of the count
@@ -30,21 +30,18 @@ _WAVE_MARGIN: Final = 1.5  # two standard errors of a mean absolute deviation, t
 class UsualLevel:
     """step_ms: the time between two values of a row."""
 
-    __slots__ = ("_block", "_memories", "_young")
+    __slots__ = ("_block", "_memories")
 
     def __init__(self, step_ms: int) -> None:
         memories = [max(memory / step_ms, least) for memory, least in zip(_MEMORIES_MS, _LEAST, strict=True)]
         self._memories = np.array(memories)[:, np.newaxis]
-        self._young = max(_YOUNG_MEMORY_MS / step_ms, _YOUNG_LEAST)
         self._block = max(_BLOCK_MS / step_ms, _LEAST_BLOCK)
 
     def learn(self, columns: ShiftColumns, plain: FloatArray, teaches: BoolArray) -> None:
         """Take values without their season."""
-        young = columns.young > 0.0
-        memory = np.where(young, self._young, self._memories)
         columns.level_count += teaches
         np.minimum(columns.level_count, 2.0 * self._memories[0], out=columns.level_count)
-        rate = teaches / np.clip(columns.level_count, 1.0, memory)
+        rate = teaches / np.clip(columns.level_count, 1.0, self._memories)
         far = np.where(np.isfinite(columns.bounds[-1]), _CLIP * columns.sigma, np.inf)
         nearest = np.clip(plain, columns.level - far, columns.level + far)
         columns.levels += rate * (nearest - columns.levels)
@@ -68,10 +65,12 @@ class UsualLevel:
 
     def _choose(self, columns: ShiftColumns) -> None:
         miss = columns.level_misses / _BETTER
-        miss[1:, columns.blocks < _ENOUGH_BLOCKS] = np.inf
+        # What is not known yet may wander: the shortest memory is never far off.
+        miss[:-1, (columns.blocks < _ENOUGH_BLOCKS) | (columns.young > 0.0)] = np.inf
         best = np.argmin(miss, axis=0)
         columns.level[:] = columns.levels[best, np.arange(best.size)]
-        columns.level_memory[:] = np.where(columns.young > 0.0, self._young, self._memories[best, 0])
+        columns.wanders[:] = _WANDERS[best]
+        columns.level_memory[:] = self._memories[best, 0]
         np.minimum(columns.level_count, 2.0 * columns.level_memory, out=columns.level_known)
 
     def waves(self, columns: ShiftColumns) -> FloatArray:
