@@ -202,7 +202,9 @@ class ChangePoints:
         rows = np.array([row])
         block = self._bank.take(rows)
         columns = columns_of(block)
-        moved = columns.after * np.abs(columns.shifted)
+        if columns.shifted[0] == 0.0:
+            return
+        moved = columns.after
         self._level.settle(columns, np.ones(1, dtype=np.bool_), columns.level + moved)
         columns.reference += moved
         columns.shifted[:] = 0.0

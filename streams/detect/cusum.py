@@ -25,6 +25,9 @@ _OVERSHOOT = 1.166
 _SEASON_DOUBT = np.array([0.6, 0.35, 0.1])[:, np.newaxis]
 _SIZES = np.array(SIZES)[:, np.newaxis]
 _LARGEST: Final = 4.0
+# What lies farther out than this says as much as this: under Student's t it would say less and less, and the largest
+# shifts would be found last.
+_FARTHEST: Final = 8.0
 # The sizes are correlated, so that they alarm together more rarely than each for itself.
 _TOGETHER = 5.6
 
@@ -68,15 +71,14 @@ def set_bounds(columns: ShiftColumns, step_ms: int) -> None:
     bound *= 1.0 + _SEASON_DOUBT * (columns.seasonal * columns.doubt)
     columns.doubtful[:] = doubt(columns)
     bound *= columns.doubtful
-    young = columns.young > 0.0
-    bound[:-1, young] = np.inf  # of a young row only the largest size is believed
+    bound[:, columns.young > 0.0] = np.inf  # nobody can tell its season from a shift yet
     columns.bounds[: len(SIZES)] = bound
     columns.bounds[len(SIZES) :] = bound
 
 
 def accumulate(columns: ShiftColumns, at_ms: int, deviation: FloatArray, innovation: FloatArray) -> None:
     """One value more for every statistic."""
-    standard = innovation / columns.scale
+    standard = np.clip(innovation / columns.scale, -_FARTHEST, _FARTHEST)
     later, first = sizes_of(columns)
     most = columns.bounds / 2.0
     going_on = columns.evidence + np.minimum(log_ratios(standard, later, columns.freedom), most)

@@ -3,7 +3,7 @@
 Each slot of the day keeps the mean of its last days, and between the middles of slots the season goes straight. It is
 used only where it foretells: each slot's mean is compared with what the days before said of it, and with what the level
 alone says. Until a second day has been compared a row is young: nobody can tell a season from a shift yet, so the
-level follows within half an hour and only large jumps count. Slots are UTC.
+level follows within half an hour and nothing is called a shift. Slots are UTC.
 """
 
 from typing import Final
@@ -26,6 +26,15 @@ _DECIDES_DAYS: Final = 0.25
 _CLIP: Final = 4.0
 # A slot counts when half of it was seen.
 _LEAST_SHARE: Final = 0.5
+
+
+def _middle(values: FloatArray) -> FloatArray:
+    """(n,): mean of the slots that were seen, (slots, n); 0 = none was."""
+    seen = np.isfinite(values)
+    # Added one after the other: `sum` groups by how many rows there are, and a row must not know its neighbours.
+    total: FloatArray = np.cumsum(np.where(seen, values, 0.0), axis=0)[-1]
+    total /= np.maximum(np.count_nonzero(seen, axis=0), 1)
+    return total
 
 
 class DailyProfile:
@@ -71,8 +80,7 @@ class DailyProfile:
         which = rows[place]
         slot = columns.slot[place].astype(np.int64) % self._slots
         known = self._values.take(which)
-        seen = np.isfinite(known)
-        middle = np.where(seen, known, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+        middle = _middle(known)
         used = columns.seasonal[place] > 0.0
         reference = np.where(used, columns.level[place], columns.reference[place])
         mean = columns.slot_total[place] / columns.slot_count[place] - reference
@@ -114,7 +122,7 @@ class DailyProfile:
         """The day's mean is the level from now on."""
         row = rows[place : place + 1]
         values = self._values.take(row)
-        middle = np.nanmean(values)
+        middle = _middle(values)[0]
         columns.level[place] = columns.reference[place] + middle
         columns.reference[place] = columns.level[place]
         values -= middle
