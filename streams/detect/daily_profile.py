@@ -93,8 +93,8 @@ class DailyProfile:
             (columns.level_error, np.abs(mean - middle)),
         ):
             usual = error[place]
-            miss = np.where(memory > self._slots / 2, np.minimum(miss, _CLIP * usual), miss)  # noqa: PLW2901
-            error[place] = np.where(compared, usual + (miss - usual) / memory, usual)
+            kept = np.where(memory > self._slots / 2, np.minimum(miss, _CLIP * usual), miss)
+            error[place] = np.where(compared, usual + (kept - usual) / memory, usual)
         columns.slots_seen[place] += 1.0
         days = np.minimum(np.ceil(columns.slots_seen[place] / self._slots), _MEMORY_DAYS)
         columns.doubt[place] = self._slots / np.clip(columns.slots_seen[place], 1.0, 2.0 * _MEMORY_DAYS * self._slots)

@@ -26,7 +26,7 @@ def follow(columns: ShiftColumns, deviation: FloatArray, rows: BoolArray) -> Boo
     sign = columns.shifted
     sized = np.where(since <= _SIZED_BY, after * sign, np.maximum(after * sign, columns.size * sign)) * sign
     # A first estimate may have the wrong sign where values hang together; the smallest shift is half a deviation.
-    least = np.maximum(0.5 * columns.sigma, columns.scale)
+    least = 0.5 * np.maximum(columns.sigma, columns.scale)
     sized = sign * np.maximum(sized * sign, least)
     np.copyto(columns.since, since, where=rows)
     np.copyto(columns.after, after, where=rows)

@@ -132,6 +132,13 @@ def test_a_shift_lasts_until_the_values_are_back_and_the_way_back_is_no_shift() 
     assert back[-1].before[0] == pytest.approx(LEVEL, abs=SIGMA / 2)
 
 
+def test_a_shift_that_the_noise_hides_is_one_shift() -> None:
+    feed = Feed(8, 30 * 86_400_000.0)
+    feed.give(steady(HISTORY, 8))
+    answers = feed.give(steady(3 * DAY_STEPS, 8, seed=2) + 0.7 * SIGMA)
+    assert sum(int(answer.began.sum()) for answer in answers) <= 9
+
+
 def test_an_accepted_level_is_the_usual_one() -> None:
     feed = Feed(1)
     feed.give(steady(HISTORY))
