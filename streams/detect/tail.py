@@ -18,7 +18,7 @@ _DAY_MS: Final = 86_400_000
 _SHARE: Final = 0.05
 _MEMORY_DAYS: Final = 2.0
 _FASTEST: Final = 1.0 / 50.0
-_CUT: Final = 4.0
+_CUT: Final = 3.0
 # What a row is judged by is at least this: noise alone has deviations around one.
 _LEAST_FAR: Final = 2.5
 _LEAST_EXCESS: Final = 0.5

@@ -5,6 +5,7 @@ is usual for it at this hour (`spread.py`), the three are combined, and the row'
 passed (`tail.py`): `score` means the same on every row.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from streams.detect.bank import Bank, BoolArray, FloatArray, IntArray
 from streams.detect.residuals import Expectations, begin
+from streams.detect.root import choose, in_unit, scaled
 from streams.detect.spread import Spread
 from streams.detect.tail import Tail
 from streams.detect.transient_columns import FIELDS, TransientColumns, columns_of, new_row
@@ -20,6 +22,7 @@ _DAY_MS: Final = 86_400_000
 _STATE_BYTES: Final = 8 * FIELDS
 # Before so many values nothing is said.
 _WARM_UP: Final = 60.0
+_MEAN_DEVIATION: Final = math.sqrt(math.pi / 2)  # standard deviation of a Gaussian / its mean absolute deviation
 # Larger values are cut, so that sums of them stay numbers; the week holds single precision.
 _LARGEST: Final = 1e37
 _LARGEST_DEVIATION: Final = 1e3
@@ -31,8 +34,9 @@ class Sightings:
     """What `observe` says of its rows, each (n,).
 
     anomalous: such a value comes by chance more rarely than the row's alarms may. began: the value before was not.
-    score: 0-1, 1 / (1 + how many values a day are at least as strange): 0.5 is once a day. expected: the usual value,
-    sigma: the standard deviation around it, in the indicator's unit; NaN before the first value.
+    score: 0-1. With n values a day as strange as this one, or stranger, 1 / (1 + n ** 0.25): once a day is 0.5, once in
+    ten thousand days 0.9. expected: the usual value, sigma: the standard deviation around it, in the indicator's unit;
+    NaN where there was no value.
     """
 
     anomalous: BoolArray
@@ -105,13 +109,15 @@ class Transients:
         block = self._bank.take(rows)
         columns = columns_of(block)
         value = np.clip(values, -_LARGEST, _LARGEST)
+        choose(columns, value, self._step_ms)
         begin(columns, value)
         self._expectations.advance(columns, rows, at_ms)
         expected = self._expectations.expected(columns, at_ms)
-        residuals = value - expected
-        spread = self._spread.observe(columns, at_ms, np.abs(residuals), np.abs(value))
+        rooted = scaled(columns, value)
+        residuals = rooted - scaled(columns, expected)
+        spread = self._spread.observe(columns, at_ms, np.abs(residuals), np.abs(rooted))
         chance = self._tail.observe(columns, _deviation(residuals, spread))
-        self._expectations.learn(columns, value, residuals[-1])
+        self._expectations.learn(columns, value, value - expected[-1])
         answer = self._answer(columns, chance, expected[-1], spread[-1])
         columns.count += 1.0
         columns.anomalous[:] = answer.anomalous
@@ -123,9 +129,10 @@ class Transients:
     ) -> Sightings:
         warm = columns.count >= _WARM_UP
         anomalous = warm & (chance * columns.interval <= self._step_ms)
-        score = np.where(warm, 1.0 / (1.0 + chance * (_DAY_MS / self._step_ms)), 0.0)
+        score = np.where(warm, 1.0 / (1.0 + np.sqrt(np.sqrt(chance * (_DAY_MS / self._step_ms)))), 0.0)
+        sigma = in_unit(columns, expected, spread * _MEAN_DEVIATION)
         began = anomalous & (columns.anomalous == 0.0)
-        return Sightings(anomalous, began, score, expected.copy(), spread * np.sqrt(np.pi / 2.0))
+        return Sightings(anomalous, began, score, expected.copy(), sigma)
 
 
 def _deviation(residuals: FloatArray, spread: FloatArray) -> FloatArray:

@@ -41,6 +41,7 @@ class TransientColumns:
     far: FloatArray  # the deviation that one value in twenty passes
     excess: FloatArray  # by how much those pass it, on average
     passes: FloatArray  # how many did
+    signed: FloatArray  # 1 = distances are plain, 0 = of square roots
     anomalous: FloatArray  # 1 = the last value was
 
 

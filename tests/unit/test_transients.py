@@ -11,7 +11,7 @@ from streams.detect.bank import BoolArray, FloatArray, IntArray
 from streams.detect.transient import Transients
 
 DAY_MS = 86_400_000
-STEP_MS = 60_000
+STEP_MS = 300_000
 DAY = DAY_MS // STEP_MS
 
 
@@ -54,7 +54,7 @@ def test_a_spike_and_a_dip_are_anomalous_at_their_first_value(factor: float) -> 
     values[-1] *= factor
     played = play(values)
     assert played.began[-1, 0]
-    assert played.score[-1, 0] > 0.99
+    assert played.score[-1, 0] > 0.8
 
 
 def test_a_deviation_begins_once_and_is_over_when_its_values_are_back() -> None:
@@ -67,13 +67,13 @@ def test_a_deviation_begins_once_and_is_over_when_its_values_are_back() -> None:
 
 
 def test_steady_noise_alarms_about_as_rarely_as_its_row_may() -> None:
-    played = play(noise(3 * DAY, rows=20))
-    assert played.began[DAY:].sum() / 40.0 < 1.5  # alarms a day
+    played = play(noise(5 * DAY, rows=20))
+    assert 0.0 < played.began[DAY:].sum() / 80.0 < 1.5  # alarms a day
 
 
 def test_a_row_that_may_alarm_more_rarely_alarms_more_rarely() -> None:
-    values = np.random.default_rng(2).standard_t(3, size=(2 * DAY, 10))
-    often = Played(values, *bank_of(10, interval_ms=DAY_MS / 24))
+    values = np.random.default_rng(2).standard_t(3, size=(8 * DAY, 10))
+    often = Played(values, *bank_of(10, interval_ms=DAY_MS / 4))
     rarely = Played(values, *bank_of(10, interval_ms=30 * DAY_MS))
     assert rarely.began.sum() < often.began.sum()
     assert np.array_equal(rarely.score, often.score)
@@ -81,8 +81,8 @@ def test_a_row_that_may_alarm_more_rarely_alarms_more_rarely() -> None:
 
 def test_scores_of_calm_and_of_jumpy_indicators_mean_the_same() -> None:
     random = np.random.default_rng(3)
-    values = np.stack((random.normal(size=4 * DAY), np.exp(2.0 * random.normal(size=4 * DAY))), axis=1)
-    passed = (play(values).score[DAY:] > 0.1).sum(axis=0) / 3.0  # nominally nine a day
+    values = np.stack((random.normal(size=20 * DAY), np.exp(2.0 * random.normal(size=20 * DAY))), axis=1)
+    passed = (play(values).score[DAY:] > 0.36).sum(axis=0) / 19.0  # nominally ten a day
     assert (passed > 2.0).all()
     assert (passed < 30.0).all()
 
@@ -90,20 +90,20 @@ def test_scores_of_calm_and_of_jumpy_indicators_mean_the_same() -> None:
 def test_a_peak_at_the_same_time_of_every_day_becomes_usual() -> None:
     values = noise(6 * DAY)
     for day in range(6):
-        values[day * DAY + 600 : day * DAY + 660] += 100.0
+        values[day * DAY + 120 : day * DAY + 132] += 100.0
     played = play(values)
-    first, last = played.score[600:610].max(), played.score[5 * DAY + 602 : 5 * DAY + 650].max()
-    assert first > 0.9
+    first, last = played.score[120:124].max(), played.score[5 * DAY + 120 : 5 * DAY + 132].max()
+    assert first > 0.8
     assert last < 0.5
 
 
 def test_a_dip_that_hides_in_the_days_range_is_found_by_its_time_of_day() -> None:
     clock = np.arange(6 * DAY)[:, None] / DAY
     values = noise(6 * DAY) + 80.0 * np.sin(2 * math.pi * clock)
-    values[-DAY + 360] -= 60.0  # still above every night
+    values[-DAY + 72] -= 60.0  # still above every night
     played = play(values)
-    assert played.began[-DAY + 360, 0]
-    assert played.expected[-DAY + 360, 0] == pytest.approx(180.0, abs=6.0)
+    assert played.began[-DAY + 72, 0]
+    assert played.expected[-DAY + 72, 0] == pytest.approx(180.0, abs=6.0)
 
 
 def test_the_expected_value_and_the_deviation_are_in_the_unit_of_the_values() -> None:
@@ -117,7 +117,7 @@ def test_a_new_level_is_strange_for_hours_at_most() -> None:
     values[DAY:] += 50.0
     played = play(values)
     assert played.began[DAY, 0]
-    assert not played.anomalous[DAY + 240 :].any()
+    assert not played.anomalous[DAY + 72 :].any()
 
 
 def test_an_accepted_level_is_expected_at_once() -> None:
@@ -129,7 +129,31 @@ def test_an_accepted_level_is_expected_at_once() -> None:
     assert Played(values[-1:], bank, rows, since=DAY + 10).expected[0, 0] == pytest.approx(150.0, abs=10.0)
 
 
-def test_nothing_is_said_before_an_hour_of_values() -> None:
+def test_noise_that_grows_with_the_level_is_no_news_at_the_peak_of_a_day() -> None:
+    random = np.random.default_rng(4)
+    rate = 400.0 * (1.0 + np.sin(2 * math.pi * np.arange(8 * DAY) / DAY)) + 5.0
+    played = play(random.poisson(rate)[:, None].astype(np.float64))
+    busy = rate[2 * DAY :] > 400.0
+    alarms = played.began[2 * DAY :, 0]
+    assert alarms[busy].sum() < 6
+    assert alarms[~busy].sum() < 6
+
+
+def test_a_negative_value_in_the_first_day_makes_distances_plain() -> None:
+    values = noise(2 * DAY) - 100.0
+    values[-1] = 40.0
+    played = play(values)
+    assert played.sigma[-1, 0] == pytest.approx(5.0, rel=0.2)
+    assert played.began[-1, 0]
+
+
+def test_a_negative_value_that_was_never_seen_is_strange() -> None:
+    values = noise(2 * DAY)
+    values[-1] = -1.0
+    assert play(values).began[-1, 0]
+
+
+def test_nothing_is_said_before_sixty_values() -> None:
     values = noise(60)
     values[30] = 1e6
     assert play(values).score.max() == 0.0
@@ -137,15 +161,15 @@ def test_nothing_is_said_before_an_hour_of_values() -> None:
 
 def test_what_comes_later_changes_nothing_that_was_said() -> None:
     values = noise(2 * DAY, rows=3)
-    values[700:900, 1] = np.nan
-    whole, part = play(values), play(values[: DAY + 77])
-    assert np.array_equal(whole.score[: DAY + 77], part.score)
-    assert np.array_equal(whole.anomalous[: DAY + 77], part.anomalous)
+    values[140:180, 1] = np.nan
+    whole, part = play(values), play(values[: DAY + 17])
+    assert np.array_equal(whole.score[: DAY + 17], part.score)
+    assert np.array_equal(whole.anomalous[: DAY + 17], part.anomalous)
 
 
 def test_neighbours_in_the_bank_change_nothing() -> None:
     values = noise(DAY + 100, rows=3)
-    values[500:600, 0] = np.nan
+    values[100:120, 0] = np.nan
     together, alone = play(values), play(values[:, 1:2])
     assert np.array_equal(together.score[:, 1:2], alone.score)
 
@@ -180,7 +204,7 @@ def test_a_row_that_is_given_again_knows_nothing() -> None:
 
 def test_missing_values_are_neither_strange_nor_learned() -> None:
     values = noise(DAY)
-    holes = np.insert(values, range(500, 600), np.nan, axis=0)
+    holes = np.insert(values, range(100, 120), np.nan, axis=0)
     played = play(holes)
     lost = np.isnan(holes[:, 0])
     assert not played.anomalous[lost].any()
@@ -220,15 +244,15 @@ def test_a_constant_is_never_strange_until_it_moves(level: float) -> None:
 @pytest.mark.parametrize("value", [1e308, -1e308, math.inf, -math.inf, math.nan, 5e-324])
 def test_any_number_leaves_numbers(value: float) -> None:
     values = noise(DAY)
-    values[400] = value
-    values[700:705] = value
+    values[80] = value
+    values[140:145] = value
     played = play(values)
     assert np.isfinite(played.score).all()
     assert np.isfinite(played.sigma[np.isfinite(values)]).all()
-    assert not played.anomalous[-100:].any()
+    assert not played.anomalous[-24:].any()
 
 
-@pytest.mark.parametrize("step_ms", [1_000, 15_000, 300_000, 3_600_000])
+@pytest.mark.parametrize("step_ms", [1_000, 15_000, 60_000, 3_600_000])
 def test_steps_of_a_second_and_of_an_hour_find_a_spike(step_ms: int) -> None:
     values = noise(1_000)
     values[-1] = 200.0
