@@ -1,8 +1,8 @@
 """How far a value is from three expectations: the newest values, the last hour, and the same time of the last days.
 
 One of them alone errs where the others do not: after a jump the newest values agree with it at once, a daily rhythm
-leaves the last hour, and a level that moved leaves the days before. So all three are taken, and `spread.py` and
-`transient.py` want them to agree. Learns from every value, but a value far off moves nothing by more than a cut.
+leaves the last hour, and a level that moved leaves the days before. So all three are taken, and `transient.py` wants
+them to agree. Learns from every value, but a value far off moves nothing by more than a cut.
 """
 
 from typing import Final

@@ -279,7 +279,7 @@ def test_restarting_at_any_prefix_changes_nothing(numbers: list[float], data: st
     assert second.state(0) == whole.state(0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.floats(1e-6, 1e6), st.integers(0, 2**31))
 def test_the_unit_of_an_indicator_does_not_matter(unit: float, seed: int) -> None:
     values = noise(200, seed=seed)
@@ -287,7 +287,7 @@ def test_the_unit_of_an_indicator_does_not_matter(unit: float, seed: int) -> Non
     np.testing.assert_allclose(scores[0], scores[1], rtol=1e-4, atol=1e-9)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 2**31))
 def test_the_farther_out_the_higher_the_score(seed: int) -> None:
     values = np.repeat(noise(200, seed=seed), 4, axis=1)
