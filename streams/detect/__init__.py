@@ -4,6 +4,6 @@ Read `memory.py` (running means, River's), `hours.py` (a week in hours), `baseli
 methods, one file each, every one fed with a `reading.py`: `change_ratio.py`, `zscore.py`, `confidence.py` (with
 `share.py`: chance in a share of events), `trend.py`. `detector.py` puts them together and says what may teach.
 
-`transient.py` is a bank: all points of a step at once, in columns (`bank.py`, `transient_columns.py`). Its parts, in the
-order in which a value meets them: `week.py`, `residuals.py`, `root.py`, `spread.py`, `tail.py`.
+`transient.py` is a bank: all points of a step at once, in columns (`bank.py`, `transient_columns.py`). Its parts, in
+the order in which a value meets them: `week.py`, `residuals.py`, `root.py`, `spread.py`, `tail.py`.
 """
