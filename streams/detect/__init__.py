@@ -8,4 +8,7 @@ Read `memory.py` (running means, River's), `local_time.py` and `hours.py` (four 
 Persistent shifts of many points at once are numpy's: `bank.py` (rows in columns), `shift_columns.py` (what is
 remembered), `daily_profile.py`, `usual_level.py`, `prewhiten.py`, `robust_score.py`, `cusum.py`, `self_calibration.py`,
 `recovery.py`, and `change_point.py`, which puts them together.
+
+`transient.py` is a bank: all points of a step at once, in columns (`bank.py`, `transient_columns.py`). Its parts, in
+the order in which a value meets them: `week.py`, `residuals.py`, `root.py`, `spread.py`, `tail.py`.
 """
