@@ -1,0 +1,190 @@
+"""The bank of change point detectors: which points have left their usual level, and since when.
+
+Each row is one point. Of every value what its neighbours foretold is taken (`prewhiten.py`), what is left is weighed
+for a shift (`robust_score.py`) and the weights are added up (`cusum.py`). What alarms is shifted until its values are
+back (`recovery.py`) or the new level is accepted; until then the old level learns nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.detect import cusum
+from streams.detect.bank import Bank, FloatArray, IntArray
+from streams.detect.prewhiten import innovation_of, learn_covariance, push, solve
+from streams.detect.recovery import follow
+from streams.detect.robust_score import fit_tails, learn_scale
+from streams.detect.shift_columns import TESTS, ShiftColumns, columns_of, new_row
+
+_MEMORY_MS: Final = 7 * 86_400_000
+_LEAST_MEMORY: Final = 2000.0
+# Before so many values nothing is said.
+_WARM_UP: Final = 60.0
+# What changes slowly is worked out once in so many steps.
+_SOLVE_STEPS: Final = 32
+# Nothing is learned while a statistic is nearer to its bound than this.
+_SUSPICIOUS: Final = 0.5
+# Larger values are cut: their squares must be numbers.
+_LARGEST: Final = 1e100
+# After a hole of so many steps the last values foretell nothing.
+_HOLE_STEPS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Shifts:
+    """What `observe` says of its rows, each (n,).
+
+    shifted: -1 lower, 0 not, +1 higher than usual. began: decided at this step. onset_ms: the estimated change point;
+    0 = not shifted. before, after: levels, sigma: noise, in the indicator's unit. p_value: how probable so much
+    evidence is by chance since the onset, when it was decided; 1 = not shifted. count: values since the onset.
+    """
+
+    shifted: NDArray[np.int8]
+    began: NDArray[np.bool_]
+    onset_ms: IntArray
+    before: FloatArray
+    after: FloatArray
+    sigma: FloatArray
+    p_value: FloatArray
+    count: IntArray
+
+
+class ChangePoints:
+    """step_ms: the time between two values of a row."""
+
+    def __init__(self, step_ms: int) -> None:
+        self._step_ms = step_ms
+        self._memory = max(_MEMORY_MS / step_ms, _LEAST_MEMORY)
+        self._bank = Bank(new_row(1.0))
+
+    def add(self, false_alarm_interval_ms: float) -> int:
+        """A new row, on which noise alone may alarm once in such a time."""
+        row = self._bank.add()
+        self._bank.restore(row, new_row(false_alarm_interval_ms).tobytes())
+        return row
+
+    def remove(self, row: int) -> None:
+        """Forget a row; it may be given again."""
+        self._bank.remove(row)
+
+    def state(self, row: int) -> bytes:
+        """Everything that is remembered of a row."""
+        return self._bank.state(row)
+
+    def restore(self, row: int, state: bytes) -> None:
+        """Go on where `state` was taken: the same values give the same numbers, bit by bit."""
+        self._bank.restore(row, state)
+
+    def observe(self, rows: IntArray, at_ms: int, values: FloatArray) -> Shifts:
+        """One step: `values[i]` is that of `rows[i]`, NaN = none; each row at most once a step."""
+        known = np.isfinite(values)
+        if known.all():
+            return self._observe(rows, at_ms, values)
+        seen = self._observe(rows[known], at_ms, values[known])
+        block = self._bank.take(rows)
+        answer = self._answer(columns_of(block), np.zeros(rows.size, dtype=np.bool_))
+        answer.began[known] = seen.began
+        return answer
+
+    def _observe(self, rows: IntArray, at_ms: int, values: FloatArray) -> Shifts:
+        block = self._bank.take(rows)
+        columns = columns_of(block)
+        value = np.clip(values, -_LARGEST, _LARGEST)
+        self._begin(columns, at_ms, value)
+        deviation = value - columns.level
+        innovation = innovation_of(columns, deviation)
+        cusum.accumulate(columns, at_ms, deviation, innovation)
+        steady = columns.shifted == 0.0
+        columns.evidence *= steady & np.isfinite(columns.bounds[0])
+        nearness, which = cusum.strongest(columns)
+        over = follow(columns, deviation, ~steady)
+        began = steady & cusum.alarms(columns, nearness, which)
+        self._learn(columns, deviation, innovation, steady & (nearness < _SUSPICIOUS))
+        far = np.where(np.isfinite(columns.bounds[0]), 6.0 * columns.scale, np.inf)
+        push(columns, value - innovation + np.clip(innovation, -far, far))
+        if began.any():
+            self._shift(columns, which, began)
+        if over.any():
+            columns.shifted[over] = 0.0
+            columns.evidence[:, over] = 0.0
+        if (at_ms // self._step_ms) % _SOLVE_STEPS == 0:
+            self._solve(columns)
+        self._bank.put(rows, block)
+        return self._answer(columns, began)
+
+    def _begin(self, columns: ShiftColumns, at_ms: int, value: FloatArray) -> None:
+        """First values, and values after a hole: nothing foretells them but the level."""
+        new = columns.last_at == 0.0
+        if new.any():
+            np.copyto(columns.level, value, where=new)
+        hole = at_ms - columns.last_at > _HOLE_STEPS * self._step_ms
+        if hole.any():
+            np.copyto(columns.lags, columns.level, where=hole)
+        columns.last_at[:] = at_ms
+
+    def _learn(
+        self,
+        columns: ShiftColumns,
+        deviation: FloatArray,
+        innovation: FloatArray,
+        teaches: NDArray[np.bool_],
+    ) -> None:
+        columns.count += teaches
+        rate = teaches / np.clip(columns.count, 1.0, self._memory)
+        learn_covariance(columns, deviation, rate)
+        learn_scale(columns, innovation, rate)
+        far = np.where(np.isfinite(columns.bounds[0]), 4.0 * columns.sigma, np.inf)
+        columns.level += rate * np.clip(deviation, -far, far)
+
+    def _solve(self, columns: ShiftColumns) -> None:
+        before = columns.jump.copy()
+        solve(columns)
+        factor = before / columns.jump
+        columns.deviation *= factor
+        columns.square *= factor * factor
+        columns.sigma[:] = np.sqrt(columns.covariance[0])
+        fit_tails(columns)
+        np.maximum(columns.scale, 1e-6 * np.abs(columns.level) + 1e-100, out=columns.scale)
+        cusum.set_bounds(columns, self._step_ms)
+        columns.bounds[:, columns.count < _WARM_UP] = np.inf
+
+    def _shift(self, columns: ShiftColumns, which: IntArray, began: NDArray[np.bool_]) -> None:
+        place = np.flatnonzero(began)
+        test = which[place]
+        ages = columns.ages[test, place]
+        columns.shifted[place] = np.where(test < TESTS // 2, 1.0, -1.0)
+        columns.since[place] = ages
+        columns.after[place] = columns.totals[test, place] / ages
+        columns.size[place] = columns.after[place]
+        columns.onset[place] = columns.onsets[test, place]
+        columns.recovery[place] = 0.0
+        excess = columns.evidence[test, place] - columns.bounds[test, place]
+        share = ages * self._step_ms / columns.interval[place]
+        columns.surprise[place] = np.minimum(1.0, share * np.exp(-excess))
+        columns.evidence[:, place] = 0.0
+
+    def accept(self, row: int) -> None:
+        """The present level is the usual one from now on."""
+        rows = np.array([row])
+        block = self._bank.take(rows)
+        columns = columns_of(block)
+        columns.level += columns.after * np.abs(columns.shifted)
+        columns.shifted[:] = 0.0
+        columns.evidence[:] = 0.0
+        self._bank.put(rows, block)
+
+    @staticmethod
+    def _answer(columns: ShiftColumns, began: NDArray[np.bool_]) -> Shifts:
+        held = columns.shifted != 0.0
+        return Shifts(
+            shifted=columns.shifted.astype(np.int8),
+            began=began,
+            onset_ms=np.where(held, columns.onset, 0.0).astype(np.int64),
+            before=columns.level.copy(),
+            after=columns.level + np.where(held, columns.after, 0.0),
+            sigma=columns.sigma.copy(),
+            p_value=np.where(held, columns.surprise, 1.0),
+            count=np.where(held, columns.since, 0.0).astype(np.int64),
+        )

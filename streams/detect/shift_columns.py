@@ -1,0 +1,89 @@
+"""What a change point detector remembers of one row, as views of a block of columns (`bank.py`).
+
+One table of names, so that no part counts lines of a matrix. Each part that writes a column says how.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Final
+
+import numpy as np
+
+from streams.detect.bank import FloatArray
+
+LAGS: Final = 3
+# Shifts that are looked for, in usual standard deviations; each upwards and downwards.
+SIZES: Final = (0.5, 1.0, 2.0)
+TESTS: Final = 2 * len(SIZES)
+
+
+@dataclass(slots=True)
+class ShiftColumns:
+    """Each (n,) unless said otherwise."""
+
+    interval: FloatArray  # ms between false alarms
+    last_at: FloatArray  # ms, the newest value's step
+    count: FloatArray  # values that taught
+    level: FloatArray  # usual value
+    deviation: FloatArray  # mean absolute innovation
+    square: FloatArray  # mean squared innovation
+    scale: FloatArray  # of the innovations, Student's t
+    freedom: FloatArray  # its degrees of freedom: how heavy the tails are
+    sigma: FloatArray  # standard deviation of the values about their level
+    gain: FloatArray  # what of a shift stays in the innovations, in standard deviations of them
+    jump: FloatArray  # what of a shift its first innovation has, as well
+    shifted: FloatArray  # -1, 0, +1
+    size: FloatArray  # of the shift, signed, in unit
+    after: FloatArray  # mean deviation since its onset
+    since: FloatArray  # values since its onset
+    onset: FloatArray  # ms
+    surprise: FloatArray  # p-value when it was decided
+    recovery: FloatArray  # evidence that it is over
+    lags: FloatArray  # (LAGS, n) newest values, cleaned of outliers, newest first
+    covariance: FloatArray  # (LAGS + 1, n) autocovariances of the values
+    weights: FloatArray  # (LAGS, n) how the next deviation follows from the newest ones
+    bounds: FloatArray  # (TESTS, n) where each statistic alarms
+    evidence: FloatArray  # (TESTS, n) the statistics: log likelihood ratios
+    ages: FloatArray  # (TESTS, n) values since each one's onset
+    totals: FloatArray  # (TESTS, n) sum of deviations since then
+    onsets: FloatArray  # (TESTS, n) ms
+
+
+_WIDTHS = {
+    "lags": LAGS,
+    "covariance": LAGS + 1,
+    "weights": LAGS,
+    **dict.fromkeys(("bounds", "evidence", "ages", "totals", "onsets"), TESTS),
+}
+
+
+_NAMES = tuple(field.name for field in fields(ShiftColumns))
+
+
+def _slices() -> tuple[int | slice, ...]:
+    places: list[int | slice] = []
+    start = 0
+    for name in _NAMES:
+        width = _WIDTHS.get(name, 0)
+        places.append(slice(start, start + width) if width else start)
+        start += width or 1
+    return tuple(places)
+
+
+_PLACES = _slices()
+FIELDS: Final = sum(_WIDTHS.get(name, 1) for name in _NAMES)
+
+
+def columns_of(block: FloatArray) -> ShiftColumns:
+    """Views of a block, (FIELDS, n)."""
+    return ShiftColumns(*[block[place] for place in _PLACES])
+
+
+def new_row(interval_ms: float) -> FloatArray:
+    """(FIELDS,) how a row begins."""
+    block = np.zeros((FIELDS, 1))
+    columns = columns_of(block)
+    columns.interval[:] = interval_ms
+    columns.freedom[:] = 30.0
+    columns.scale[:] = columns.gain[:] = columns.jump[:] = columns.surprise[:] = 1.0
+    columns.bounds[:] = np.inf
+    return block[:, 0]
