@@ -4,20 +4,14 @@ The shares are what pure Python leaves: KSWIN takes 200 µs a value where the ba
 each was really given stands in the table.
 """
 
-from benchmarks.detection.method import Kind, Method, Scope
+from benchmarks.detection.driftline import Driftline
+from benchmarks.detection.method import Kind
 from benchmarks.detection.river_peers import Drift, Trees, adwin, kswin, page_hinkley
 from benchmarks.detection.rolling_mad import RollingMad
 from benchmarks.detection.spectral_residual import SpectralResidual
 
-
-def _driftline(streams: int, step_ms: int, scope: Scope) -> Method:
-    from benchmarks.detection.driftline import Driftline
-
-    return Driftline(streams, step_ms, scope)
-
-
 METHODS: dict[str, Kind] = {
-    "driftline": Kind(_driftline),
+    "driftline": Kind(Driftline),
     "ADWIN": Kind(lambda streams, _step_ms, _scope: Drift(streams, adwin), share=0.25),
     "PageHinkley": Kind(lambda streams, _step_ms, _scope: Drift(streams, page_hinkley), share=0.25),
     "KSWIN": Kind(lambda streams, _step_ms, _scope: Drift(streams, kswin), share=0.005, real_samples=400_000),

@@ -56,8 +56,8 @@ def mark(rows: int, windows: Sequence[tuple[int, int]]) -> Marks:
     """windows: (first, last) rows, ascending."""
     worth = np.full(rows, -1.0)
     window = np.full(rows, OUTSIDE, dtype=np.int64)
-    ends = [first for first, _ in windows[1:]] + [rows]
-    for number, ((first, last), following) in enumerate(zip(windows, ends, strict=True)):
+    ends = [first for first, _ in windows[1:]] + [rows]  # one too many without windows
+    for number, ((first, last), following) in enumerate(zip(windows, ends, strict=False)):
         length = last - first
         for row in range(first, last + 1):
             window[row] = number

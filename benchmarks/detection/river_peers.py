@@ -1,9 +1,9 @@
 """Rivals: River's drift detectors and its half-space trees, one object a stream, every parameter the library's own.
 
 A drift detector says at each value whether there was a drift: that is the alarm, lasting for that step, and the score
-is 1 there and 0 elsewhere. KSWIN draws: its seed is set. Half-space trees want values in 0-1, so they come after River's
-MinMaxScaler, as its documentation shows; they have no threshold of their own: the alarm is a score above the stream's
-own 99.9 % quantile so far, by River's Quantile.
+is 1 there and 0 elsewhere. KSWIN draws: its seed is set. Half-space trees want values in 0-1, so they come after
+River's MinMaxScaler, as its documentation shows. They have no threshold of their own: the alarm is a score above the
+99.9 % quantile of the stream's scores so far, by River's Quantile.
 """
 
 from collections.abc import Callable, Iterator

@@ -2,7 +2,8 @@
 
 A stream's level, spread, sign of the step and its place are drawn; nothing of it is told to the method. Only lasting
 changes count. An alarm before the step is a false alarm; a step is found by the first alarm that begins with it or
-later, within `bound` samples; otherwise it was missed. Of a stream with a season the method sees eight days first,
+later, within `bound` samples; otherwise it was missed. A delay counts the samples from the step to the alarm, both
+included, as the limit does. Of a stream with a season the method sees eight days first,
 of others two.
 """
 
@@ -81,5 +82,5 @@ def measure_delays(kind: Kind, noise: NoiseName, streams: int, seed: int) -> Del
                 since = number - place
                 early += int(np.count_nonzero(began & (since < 0)))
                 found = began & (since >= 0) & (since < bounds) & (delay < 0)
-                delay[found] = since[found]
+                delay[found] = since[found] + 1
     return Delays(sizes, delay, early, total * len(sizes))
