@@ -26,7 +26,7 @@ _RUN_LENGTH = 30 * DAY
 _CLEAR = 2.0  # residual sigmas that a change must have to be counted
 _SIZES = (0.05, 0.1, 0.2, 0.5)
 _PARTS = 4
-_LIMIT_SHIFTS = np.geomspace(0.05, 50.0, 25)
+_LIMIT_SHIFTS = np.geomspace(0.1, 30.0, 10)
 
 
 class Outcome(NamedTuple):

@@ -42,6 +42,8 @@ def regular(name: str, step_ms: int, start_ms: int, values: FloatArray) -> Curve
 
 def judge(kind: Kind, curves: list[Curve], scope: Scope = "all") -> list[Judged]:
     """Feed curves of one step to a method, value by value."""
+    if not curves:
+        return []
     (step_ms,) = {curve.step_ms for curve in curves}
     places = [curve.start_ms % _WEEK_MS // step_ms + curve.steps for curve in curves]
     first = min(int(place[0]) for place in places)

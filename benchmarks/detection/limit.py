@@ -23,10 +23,10 @@ import numpy as np
 from benchmarks.detection.method import FloatArray
 from benchmarks.detection.noise import AR_COEFFICIENT, T_FREEDOM, NoiseName
 
-_CELLS = 500
+_CELLS = 400
 _REACH = 60.0
 _GRID = 1e-3
-_HALVINGS = 40
+_HALVINGS = 24
 
 
 def _log_density(noise: NoiseName, x: FloatArray) -> FloatArray:

@@ -34,16 +34,21 @@ class PrefixRow(NamedTuple):
 
 
 def differing(kind: Kind, curves: list[Curve]) -> int:
-    """How many curves' prefixes are judged differently without what follows."""
-    return sum(_differs(kind, curve) for curve in curves)
+    """How many curves' prefixes are judged differently without what follows; those of one step are judged together."""
+    steps = sorted({curve.step_ms for curve in curves})
+    return sum(_differing(kind, [curve for curve in curves if curve.step_ms == step_ms]) for step_ms in steps)
 
 
-def _differs(kind: Kind, curve: Curve) -> bool:
-    cut = int(_SHARE * len(curve.values))
-    (whole,) = judge(kind, [curve])
-    (prefix,) = judge(kind, [curve._replace(values=curve.values[:cut], steps=curve.steps[:cut])])
-    return not all(
-        np.array_equal(of_whole[:cut], of_prefix) for of_whole, of_prefix in zip(whole[1:], prefix[1:], strict=True)
+def _differing(kind: Kind, curves: list[Curve]) -> int:
+    cuts = [int(_SHARE * len(curve.values)) for curve in curves]
+    prefixes = [
+        curve._replace(values=curve.values[:cut], steps=curve.steps[:cut])
+        for curve, cut in zip(curves, cuts, strict=True)
+    ]
+    pairs = zip(cuts, judge(kind, curves), judge(kind, prefixes), strict=True)
+    return sum(
+        not all(np.array_equal(one[:cut], other) for one, other in zip(whole[1:], prefix[1:], strict=True))
+        for cut, whole, prefix in pairs
     )
 
 
