@@ -54,6 +54,14 @@ class Bank:
         if block.base is not self._columns:
             self._columns[:, rows] = block
 
+    def line(self, field: int, rows: IntArray) -> FloatArray:
+        """(n,): one number of each row, a copy."""
+        return np.take(self._columns[field], rows)
+
+    def set_places(self, fields: IntArray, rows: IntArray, values: FloatArray) -> None:
+        """Another field of each row."""
+        self._columns[fields, rows] = values
+
     def state(self, row: int) -> bytes:
         """Everything of one row."""
         return self._columns[:, row].astype("<f8").tobytes()

@@ -12,14 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.detect import cusum
-from streams.detect.bank import Bank, FloatArray, IntArray
+from streams.detect.bank import Bank, BoolArray, FloatArray, IntArray
+from streams.detect.daily_profile import DailyProfile
 from streams.detect.prewhiten import innovation_of, learn_covariance, push, solve
 from streams.detect.recovery import follow
 from streams.detect.robust_score import fit_tails, learn_scale
-from streams.detect.shift_columns import TESTS, ShiftColumns, columns_of, new_row
+from streams.detect.shift_columns import FIELDS, TESTS, ShiftColumns, columns_of, new_row
 
 _MEMORY_MS: Final = 7 * 86_400_000
 _LEAST_MEMORY: Final = 2000.0
+_YOUNG_MEMORY_MS: Final = 1_800_000
+_YOUNG_LEAST_MEMORY: Final = 30.0
+_STATE_BYTES: Final = 8 * FIELDS
 # Before so many values nothing is said.
 _WARM_UP: Final = 60.0
 # What changes slowly is worked out once in so many steps.
@@ -57,25 +61,30 @@ class ChangePoints:
     def __init__(self, step_ms: int) -> None:
         self._step_ms = step_ms
         self._memory = max(_MEMORY_MS / step_ms, _LEAST_MEMORY)
+        self._young_memory = max(_YOUNG_MEMORY_MS / step_ms, _YOUNG_LEAST_MEMORY)
         self._bank = Bank(new_row(1.0))
+        self._profile = DailyProfile(step_ms)
 
     def add(self, false_alarm_interval_ms: float) -> int:
         """A new row, on which noise alone may alarm once in such a time."""
         row = self._bank.add()
+        assert self._profile.rows.add() == row
         self._bank.restore(row, new_row(false_alarm_interval_ms).tobytes())
         return row
 
     def remove(self, row: int) -> None:
         """Forget a row; it may be given again."""
         self._bank.remove(row)
+        self._profile.rows.remove(row)
 
     def state(self, row: int) -> bytes:
         """Everything that is remembered of a row."""
-        return self._bank.state(row)
+        return self._bank.state(row) + self._profile.rows.state(row)
 
     def restore(self, row: int, state: bytes) -> None:
         """Go on where `state` was taken: the same values give the same numbers, bit by bit."""
-        self._bank.restore(row, state)
+        self._bank.restore(row, state[:_STATE_BYTES])
+        self._profile.rows.restore(row, state[_STATE_BYTES:])
 
     def observe(self, rows: IntArray, at_ms: int, values: FloatArray) -> Shifts:
         """One step: `values[i]` is that of `rows[i]`, NaN = none; each row at most once a step."""
@@ -84,7 +93,8 @@ class ChangePoints:
             return self._observe(rows, at_ms, values)
         seen = self._observe(rows[known], at_ms, values[known])
         block = self._bank.take(rows)
-        answer = self._answer(columns_of(block), np.zeros(rows.size, dtype=np.bool_))
+        columns = columns_of(block)
+        answer = self._answer(columns, self._profile.season(columns, rows, at_ms), np.zeros(rows.size, dtype=np.bool_))
         answer.began[known] = seen.began
         return answer
 
@@ -93,7 +103,9 @@ class ChangePoints:
         columns = columns_of(block)
         value = np.clip(values, -_LARGEST, _LARGEST)
         self._begin(columns, at_ms, value)
-        deviation = value - columns.level
+        season = self._profile.season(columns, rows, at_ms)
+        plain = value - season
+        deviation = plain - columns.level
         innovation = innovation_of(columns, deviation)
         cusum.accumulate(columns, at_ms, deviation, innovation)
         steady = columns.shifted == 0.0
@@ -101,24 +113,28 @@ class ChangePoints:
         nearness, which = cusum.strongest(columns)
         over = follow(columns, deviation, ~steady)
         began = steady & cusum.alarms(columns, nearness, which)
-        self._learn(columns, deviation, innovation, steady & (nearness < _SUSPICIOUS))
+        teaches = steady & (nearness < _SUSPICIOUS)
+        self._profile.learn(columns, rows, at_ms, value, teaches)
+        self._learn(columns, deviation, innovation, teaches)
         far = np.where(np.isfinite(columns.bounds[0]), 6.0 * columns.scale, np.inf)
-        push(columns, value - innovation + np.clip(innovation, -far, far))
+        push(columns, plain - innovation + np.clip(innovation, -far, far))
         if began.any():
             self._shift(columns, which, began)
         if over.any():
             columns.shifted[over] = 0.0
             columns.evidence[:, over] = 0.0
         if (at_ms // self._step_ms) % _SOLVE_STEPS == 0:
+            self._relearn(columns, self._profile.decide(columns, rows))
             self._solve(columns)
         self._bank.put(rows, block)
-        return self._answer(columns, began)
+        return self._answer(columns, season, began)
 
     def _begin(self, columns: ShiftColumns, at_ms: int, value: FloatArray) -> None:
         """First values, and values after a hole: nothing foretells them but the level."""
         new = columns.last_at == 0.0
         if new.any():
             np.copyto(columns.level, value, where=new)
+            np.copyto(columns.reference, value, where=new)
         hole = at_ms - columns.last_at > _HOLE_STEPS * self._step_ms
         if hole.any():
             np.copyto(columns.lags, columns.level, where=hole)
@@ -129,14 +145,28 @@ class ChangePoints:
         columns: ShiftColumns,
         deviation: FloatArray,
         innovation: FloatArray,
-        teaches: NDArray[np.bool_],
+        teaches: BoolArray,
     ) -> None:
         columns.count += teaches
         rate = teaches / np.clip(columns.count, 1.0, self._memory)
         learn_covariance(columns, deviation, rate)
         learn_scale(columns, innovation, rate)
         far = np.where(np.isfinite(columns.bounds[0]), 4.0 * columns.sigma, np.inf)
+        memory = np.where(columns.young > 0.0, self._young_memory, self._memory)
+        columns.level_count += teaches
+        np.minimum(columns.level_count, 2.0 * memory, out=columns.level_count)
+        rate = teaches / np.clip(columns.level_count, 1.0, memory)
         columns.level += rate * np.clip(deviation, -far, far)
+
+    @staticmethod
+    def _relearn(columns: ShiftColumns, changed: BoolArray) -> None:
+        """Their noise was another one: a season was in it, or is now."""
+        if changed.any():
+            for column in (columns.count, columns.deviation, columns.square, columns.covariance, columns.evidence):
+                column[..., changed] = 0.0
+            columns.jump[changed] = 1.0
+            columns.weights[:, changed] = 0.0
+            np.copyto(columns.lags, columns.level, where=changed)
 
     def _solve(self, columns: ShiftColumns) -> None:
         before = columns.jump.copy()
@@ -150,7 +180,7 @@ class ChangePoints:
         cusum.set_bounds(columns, self._step_ms)
         columns.bounds[:, columns.count < _WARM_UP] = np.inf
 
-    def _shift(self, columns: ShiftColumns, which: IntArray, began: NDArray[np.bool_]) -> None:
+    def _shift(self, columns: ShiftColumns, which: IntArray, began: BoolArray) -> None:
         place = np.flatnonzero(began)
         test = which[place]
         ages = columns.ages[test, place]
@@ -170,20 +200,22 @@ class ChangePoints:
         rows = np.array([row])
         block = self._bank.take(rows)
         columns = columns_of(block)
-        columns.level += columns.after * np.abs(columns.shifted)
+        moved = columns.after * np.abs(columns.shifted)
+        columns.level += moved
+        columns.reference += moved
         columns.shifted[:] = 0.0
         columns.evidence[:] = 0.0
         self._bank.put(rows, block)
 
     @staticmethod
-    def _answer(columns: ShiftColumns, began: NDArray[np.bool_]) -> Shifts:
+    def _answer(columns: ShiftColumns, season: FloatArray, began: BoolArray) -> Shifts:
         held = columns.shifted != 0.0
         return Shifts(
             shifted=columns.shifted.astype(np.int8),
             began=began,
             onset_ms=np.where(held, columns.onset, 0.0).astype(np.int64),
-            before=columns.level.copy(),
-            after=columns.level + np.where(held, columns.after, 0.0),
+            before=columns.level + season,
+            after=columns.level + season + np.where(held, columns.after, 0.0),
             sigma=columns.sigma.copy(),
             p_value=np.where(held, columns.surprise, 1.0),
             count=np.where(held, columns.since, 0.0).astype(np.int64),

@@ -20,6 +20,10 @@ from streams.detect.shift_columns import SIZES, ShiftColumns
 _FEWEST = 3.0
 # What a CUSUM of Gaussian values overshoots its bound, in standard deviations.
 _OVERSHOOT = 1.166
+# Of a young row only the largest size is believed, and that with more evidence.
+_YOUNG = 1.6
+# How much more evidence each size needs where the season was learned from one day.
+_SEASON_DOUBT = np.array([0.6, 0.35, 0.1])[:, np.newaxis]
 _SIZES = np.array(SIZES)[:, np.newaxis]
 _LARGEST: Final = 4.0
 # The sizes are correlated, so that they alarm together more rarely than each for itself.
@@ -27,18 +31,18 @@ _TOGETHER = 6.0
 
 
 def bound_of(size: FloatArray, first: FloatArray, run_length: FloatArray) -> FloatArray:
-    """The evidence that noise alone passes once in `run_length` values, for one size and direction.
+    """The evidence that noise alone passes once in `run_length` values, and what it overshoots.
 
     Args:
         size, first: shift of an innovation and of the first one, standard deviations, > 0. run_length: >= 1.
 
-    Source: Siegmund's approximation, (exp(x) - x - 1) = run_length * size^2 / 2, x = bound + overshoot * size.
+    Source: Siegmund's approximation, (exp(x) - x - 1) = run_length * size^2 / 2, x = bound + overshoot.
     """
     target = run_length * size * first / 2.0
     length = np.log1p(target)
     for _ in range(12):
         length = np.log1p(length + target)
-    return np.maximum(length - _OVERSHOOT * size, 1.0)
+    return length
 
 
 def sizes_of(columns: ShiftColumns) -> tuple[FloatArray, FloatArray]:
@@ -55,11 +59,17 @@ def set_bounds(columns: ShiftColumns, step_ms: int) -> None:
     later, first = sizes_of(columns)
     size = later * np.sqrt(information)
     run_length = np.maximum(_TOGETHER * columns.interval / step_ms, 10.0)
-    bound = bound_of(size, first * np.sqrt(information), run_length)
+    overshoot = _OVERSHOOT * (1.0 - 1.5 / columns.freedom) * size
+    bound = bound_of(size, first * np.sqrt(information), run_length) - overshoot
     # A level that is known from few values is off by chance, and a CUSUM adds that up: exp(bound) is what it needs on
     # average over where the level may be.
     reach = bound / size
-    bound += np.minimum(2.0 * reach * reach / np.maximum(columns.count, 1.0), bound)
+    bound += np.minimum(2.0 * reach * reach / np.maximum(columns.level_count, 1.0), bound)
+    # A season has errors that last as long as its slots: they look like small shifts.
+    bound *= 1.0 + _SEASON_DOUBT * (columns.seasonal * columns.doubt)
+    young = columns.young > 0.0
+    bound[:-1, young] = np.inf
+    bound[-1, young] *= _YOUNG
     columns.bounds[: len(SIZES)] = bound
     columns.bounds[len(SIZES) :] = bound
 

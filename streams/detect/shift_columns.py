@@ -23,7 +23,19 @@ class ShiftColumns:
     interval: FloatArray  # ms between false alarms
     last_at: FloatArray  # ms, the newest value's step
     count: FloatArray  # values that taught
-    level: FloatArray  # usual value
+    level: FloatArray  # usual value, without the season
+    level_count: FloatArray  # values that it is the mean of
+    young: FloatArray  # 1 = a season could not be told from a shift yet
+    seasonal: FloatArray  # 1 = the season is used
+    reference: FloatArray  # what the profile's slots count from where no season is used
+    slot: FloatArray  # number of the slot that is being seen, since 1970
+    slot_total: FloatArray  # sum of its values
+    slot_count: FloatArray  # how many
+    doubt: FloatArray  # of the season, 1 / days that are behind it
+    slots_seen: FloatArray  # slots that taught
+    compared: FloatArray  # slots that were foretold
+    season_error: FloatArray  # mean absolute error of that
+    level_error: FloatArray  # of the level alone
     deviation: FloatArray  # mean absolute innovation
     square: FloatArray  # mean squared innovation
     scale: FloatArray  # of the innovations, Student's t
@@ -85,5 +97,6 @@ def new_row(interval_ms: float) -> FloatArray:
     columns.interval[:] = interval_ms
     columns.freedom[:] = 30.0
     columns.scale[:] = columns.gain[:] = columns.jump[:] = columns.surprise[:] = 1.0
+    columns.young[:] = 1.0
     columns.bounds[:] = np.inf
     return block[:, 0]
