@@ -11,6 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 from benchmarks import judge as through_judge
+from benchmarks.detection.driftline import Driftline
 from benchmarks.detection.figure import OURS, Figure
 from benchmarks.detection.methods import METHODS
 from benchmarks.detection.noise import Noise
@@ -24,9 +25,12 @@ _SLOW_SHARE = 0.1  # pure Python methods are given a hundredth: their cost a str
 
 
 class Cost(NamedTuple):
-    """alone_us: the detector itself. judge_us, state_bytes: through the Judge, None for rivals."""
+    """alone_us: the detector itself. The rest is None for rivals: bank_bytes: state of the banks, the week's profile
+    included. judge_us, state_bytes: through the Judge, all of it.
+    """
 
     alone_us: float
+    bank_bytes: float | None
     judge_us: float | None
     state_bytes: float | None
 
@@ -41,22 +45,25 @@ class CostRow(NamedTuple):
         return [partial(_measure, method)]
 
     def figures(self, method: str, results: Sequence[object], _options: Options) -> list[Figure]:
-        """Three figures for ours, one for a rival."""
+        """Four figures for ours, one for a rival."""
         (cost,) = (result for result in results if isinstance(result, Cost))
         found = [Figure(self.name, "detector alone, us an indicator and step", method, cost.alone_us)]
         if cost.judge_us is not None:
             measure = f"through the Judge, us an indicator and step, {_INDICATORS:,} indicators"
             found.append(Figure(self.name, measure, method, cost.judge_us, "<= 60"))
-            found.append(Figure(self.name, "state, bytes an indicator", method, cost.state_bytes, "<= 4,096"))
+            snapshot = "the Judge's snapshot, bytes an indicator"
+            found.append(Figure(self.name, snapshot, method, cost.state_bytes, "<= 4,096"))
+            banks = "state of the banks, bytes an indicator, the week's profile included"
+            found.append(Figure(self.name, banks, method, cost.bank_bytes))
         return found
 
 
 def _measure(method: str) -> Cost:
     alone = _alone_us(method)
     if method != OURS:
-        return Cost(alone, None, None)
+        return Cost(alone, None, None, None)
     judged = through_judge.measure(_INDICATORS, _STEPS)
-    return Cost(alone, judged.us, judged.snapshot_bytes)
+    return Cost(alone, Driftline(1, STEP_MS, "all").state_bytes(), judged.us, judged.snapshot_bytes)
 
 
 def _alone_us(method: str) -> float:

@@ -5,9 +5,11 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.detection.figure import Figure
 from benchmarks.detection.limit import delay_limit
+from benchmarks.detection.method import BoolArray
 from benchmarks.detection.methods import METHODS
 from benchmarks.detection.noise import NoiseName
 from benchmarks.detection.row import Options, Task
@@ -61,26 +63,26 @@ class NoiseRow(NamedTuple):
         ]
         size = np.concatenate([part.size for part in delays])
         delay = np.concatenate([part.delay for part in delays])
+        occupied = np.concatenate([part.open for part in delays])
         for one in SIZES:
-            found += self._delay_figures(method, one, delay[size == one])
+            found += self._delay_figures(method, one, delay[size == one], occupied[size == one])
         early = sum(part.early for part in delays)
         seen = sum(part.samples for part in delays)
         return [*found, Figure(self.name, "alarms before the steps", method, float(early), note=f"{seen:,} samples")]
 
-    def _delay_figures(
-        self, method: str, size: float, delay: np.ndarray[tuple[int], np.dtype[np.int64]]
-    ) -> list[Figure]:
+    def _delay_figures(self, method: str, size: float, delay: NDArray[np.int64], occupied: BoolArray) -> list[Figure]:
         limit = delay_limit(self.noise, size, SAMPLES)
         wanted = _WANTED_GAUSSIAN[size] if self.noise == "gaussian" else f"{_SLACK * limit:.1f}"
         hits = delay[delay >= 0]
         mean = float(hits.mean()) if len(hits) else None
         spread = f"± {hits.std() / len(hits) ** 0.5:.1f}" if len(hits) else ""
         missed = float(len(delay) - len(hits))
+        open_ = int(np.count_nonzero(occupied & (delay < 0)))
+        note = f"of {len(delay):,}" + (f"; {open_} with an alarm open already" if open_ else "")
+        delayed = f"mean delay at {size} sigma, samples"
         return [
-            Figure(
-                self.name, f"mean delay at {size} sigma, samples", method, mean, f"<= {wanted}", f"{limit:.1f}", spread
-            ),
-            Figure(self.name, f"missed at {size} sigma", method, missed, "0", note=f"of {len(delay):,}"),
+            Figure(self.name, delayed, method, mean, f"<= {wanted}", f"{limit:.1f}", spread),
+            Figure(self.name, f"missed at {size} sigma", method, missed, "0", note=note),
         ]
 
 

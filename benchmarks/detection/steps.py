@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.detection.limit import delay_limit
-from benchmarks.detection.method import Kind
+from benchmarks.detection.method import BoolArray, Kind
 from benchmarks.detection.noise import DAY_MS, Noise, NoiseName
 
 STEP_MS = 15_000
@@ -35,10 +35,14 @@ class FalseAlarms(NamedTuple):
 
 
 class Delays(NamedTuple):
-    """size: of each stream's step, in sigma. delay: samples, -1 = missed. early: alarms before the step."""
+    """size: of each stream's step, in sigma. delay: samples, -1 = missed. early: alarms before the step.
+
+    open: whether an alarm was open already when the step came: such a step is hardly found anew.
+    """
 
     size: NDArray[np.float64]
     delay: NDArray[np.int64]
+    open: BoolArray
     early: int
     samples: int
 
@@ -72,15 +76,17 @@ def measure_delays(kind: Kind, noise: NoiseName, streams: int, seed: int) -> Del
     total = int((place + bounds).max())
     method = kind.create(len(sizes), STEP_MS, "lasting")
     delay = np.full(len(sizes), -1, dtype=np.int64)
+    open_ = np.zeros(len(sizes), dtype=np.bool_)
     early = 0
     for first in range(0, total, _BLOCK):
         numbers = np.arange(first, min(first + _BLOCK, total))
         unit = source.block(first, len(numbers)) + shift * (numbers[:, None] >= place)
         for number, row in zip(numbers.tolist(), source.level + source.sigma * unit, strict=True):
-            began = method.observe(START_MS + number * STEP_MS, row).began
+            began, lasting, _, _ = method.observe(START_MS + number * STEP_MS, row)
+            open_ |= lasting & (place == number + 1)
             if began.any():
                 since = number - place
                 early += int(np.count_nonzero(began & (since < 0)))
                 found = began & (since >= 0) & (since < bounds) & (delay < 0)
                 delay[found] = since[found] + 1
-    return Delays(sizes, delay, early, total * len(sizes))
+    return Delays(sizes, delay, open_, early, total * len(sizes))

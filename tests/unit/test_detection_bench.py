@@ -57,12 +57,12 @@ def test_no_rival_looks_ahead(name: str) -> None:
 
 
 def test_driftline_does_not_look_ahead() -> None:
-    curves = [noisy_curve(f"curve {number}", 2_500) for number in range(10)]
+    curves = [noisy_curve(f"curve {number}", 3_400)  # the second day has to be over for number in range(10)]
     for curve in curves:
-        curve.values[1_500:] += 5.0
+        curve.values[2_020:] += 5.0
     assert differing(METHODS["driftline"], curves) == 0
     (judged,) = judge(METHODS["driftline"], curves[:1])
-    assert judged.began[1_500:1_520].any()
+    assert judged.began[2_020:2_040].any()
 
 
 def test_a_prefix_that_is_judged_otherwise_is_noticed() -> None:
