@@ -57,7 +57,7 @@ def test_no_rival_looks_ahead(name: str) -> None:
 
 
 def test_driftline_does_not_look_ahead() -> None:
-    curves = [noisy_curve(f"curve {number}", 3_400)  # the second day has to be over for number in range(10)]
+    curves = [noisy_curve(f"curve {number}", 3_400) for number in range(10)]  # over a day: it has to be warm
     for curve in curves:
         curve.values[2_020:] += 5.0
     assert differing(METHODS["driftline"], curves) == 0
