@@ -103,4 +103,5 @@ def _median_of_five(values: FloatArray) -> FloatArray:
     assert len(values) == NEWEST
     a, b, c, d, e = values
     low, high = np.maximum(np.minimum(a, b), np.minimum(c, d)), np.minimum(np.maximum(a, b), np.maximum(c, d))
-    return np.maximum(np.minimum(low, high), np.minimum(np.maximum(low, high), e))
+    middle: FloatArray = np.maximum(np.minimum(low, high), np.minimum(np.maximum(low, high), e))
+    return middle

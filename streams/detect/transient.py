@@ -23,6 +23,7 @@ _WARM_UP: Final = 60.0
 # Larger values are cut, so that sums of them stay numbers; the week holds single precision.
 _LARGEST: Final = 1e37
 _LARGEST_DEVIATION: Final = 1e3
+_DISAGREEMENT: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,12 @@ class Transients:
 
 
 def _deviation(residuals: FloatArray, spread: FloatArray) -> FloatArray:
-    """The geometric mean of how far a value is from each expectation, in what is usual: all of them have to object."""
-    distance: FloatArray = np.cbrt(np.prod(np.minimum(np.abs(residuals) / spread, _LARGEST_DEVIATION), axis=0))
-    return distance
+    """How strange values are: the geometric mean of their distances, so that all expectations have to object.
+
+    The distance from the newest values counts twice, for a transient is what comes suddenly. A value that is above one
+    expectation and below another is on its way back from something.
+    """
+    newest, hour, seasonal = np.clip(residuals / spread, -_LARGEST_DEVIATION, _LARGEST_DEVIATION)
+    agree = np.where((newest * hour > 0.0) & (newest * seasonal > 0.0), 1.0, _DISAGREEMENT)
+    deviation: FloatArray = agree * np.sqrt(np.abs(newest) * np.sqrt(np.abs(hour * seasonal)))
+    return deviation

@@ -38,7 +38,7 @@ class TransientColumns:
     wide: FloatArray  # (VIEWS, n) the same, not cut
     hourly: FloatArray  # (HOURS * VIEWS, n) mean absolute residual of each hour of the day, cut
     hour_count: FloatArray  # (HOURS, n) values behind them
-    far: FloatArray  # the deviation that one value in a hundred passes
+    far: FloatArray  # the deviation that one value in twenty passes
     excess: FloatArray  # by how much those pass it, on average
     passes: FloatArray  # how many did
     anomalous: FloatArray  # 1 = the last value was

@@ -44,11 +44,11 @@ class Week:
             self._slots = grown
         self._slots[row] = np.nan
 
-    def write(self, rows: IntArray, slots: IntArray, means: FloatArray, until: IntArray) -> None:
+    def write(self, rows: IntArray, slots: IntArray, means: FloatArray, until: int) -> None:
         """Close the slots of rows, which go on at slot `until`; what lies between was not seen."""
         self._slots[rows, slots % SLOTS] = np.clip(means, -_LARGEST, _LARGEST)
         for at in np.flatnonzero(until - slots > 1).tolist():
-            hole = np.arange(max(slots[at] + 1, until[at] - SLOTS), until[at])
+            hole = np.arange(max(slots[at] + 1, until - SLOTS), until)
             self._slots[rows[at], hole % SLOTS] = np.nan
 
     def last_hour(self, rows: IntArray, slot: int) -> FloatArray:
@@ -62,7 +62,8 @@ class Week:
 
     def state(self, row: int) -> bytes:
         """Everything of one row."""
-        return self._slots[row].astype("<f4").tobytes()
+        line: NDArray[np.float32] = self._slots[row].astype("<f4")
+        return line.tobytes()
 
     def restore(self, row: int, state: bytes) -> None:
         """What `state` gave."""
