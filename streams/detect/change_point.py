@@ -17,12 +17,12 @@ from streams.detect.daily_profile import DailyProfile
 from streams.detect.prewhiten import innovation_of, learn_covariance, push, solve
 from streams.detect.recovery import follow
 from streams.detect.robust_score import fit_tails, learn_scale
-from streams.detect.shift_columns import FIELDS, TESTS, ShiftColumns, columns_of, new_row
+from streams.detect.self_calibration import count_alarms, watch
+from streams.detect.shift_columns import FIELDS, SIZES, TESTS, ShiftColumns, columns_of, new_row
+from streams.detect.usual_level import UsualLevel
 
 _MEMORY_MS: Final = 7 * 86_400_000
 _LEAST_MEMORY: Final = 2000.0
-_YOUNG_MEMORY_MS: Final = 1_800_000
-_YOUNG_LEAST_MEMORY: Final = 30.0
 _STATE_BYTES: Final = 8 * FIELDS
 # Before so many values nothing is said.
 _WARM_UP: Final = 60.0
@@ -61,7 +61,7 @@ class ChangePoints:
     def __init__(self, step_ms: int) -> None:
         self._step_ms = step_ms
         self._memory = max(_MEMORY_MS / step_ms, _LEAST_MEMORY)
-        self._young_memory = max(_YOUNG_MEMORY_MS / step_ms, _YOUNG_LEAST_MEMORY)
+        self._level = UsualLevel(step_ms)
         self._bank = Bank(new_row(1.0))
         self._profile = DailyProfile(step_ms)
 
@@ -102,6 +102,7 @@ class ChangePoints:
         block = self._bank.take(rows)
         columns = columns_of(block)
         value = np.clip(values, -_LARGEST, _LARGEST)
+        elapsed = np.where(columns.last_at > 0.0, at_ms - columns.last_at, 0.0)
         self._begin(columns, at_ms, value)
         season = self._profile.season(columns, rows, at_ms)
         plain = value - season
@@ -113,8 +114,12 @@ class ChangePoints:
         nearness, which = cusum.strongest(columns)
         over = follow(columns, deviation, ~steady)
         began = steady & cusum.alarms(columns, nearness, which)
+        watch(columns, at_ms, cusum.nearness_of_sizes(columns))
+        count_alarms(columns, began, which % len(SIZES), elapsed)
         teaches = steady & (nearness < _SUSPICIOUS)
-        self._profile.learn(columns, rows, at_ms, value, teaches)
+        # Without a season its own rise and fall are shifts: they have to teach the profile all the same.
+        self._profile.learn(columns, rows, at_ms, value, teaches | (columns.seasonal == 0.0))
+        self._level.learn(columns, plain, teaches)
         self._learn(columns, deviation, innovation, teaches)
         far = np.where(np.isfinite(columns.bounds[0]), 6.0 * columns.scale, np.inf)
         push(columns, plain - innovation + np.clip(innovation, -far, far))
@@ -124,7 +129,9 @@ class ChangePoints:
             columns.shifted[over] = 0.0
             columns.evidence[:, over] = 0.0
         if (at_ms // self._step_ms) % _SOLVE_STEPS == 0:
-            self._relearn(columns, self._profile.decide(columns, rows))
+            comes, goes = self._profile.decide(columns, rows)
+            self._level.settle(columns, comes, columns.level.copy())
+            self._relearn(columns, comes | goes)
             self._solve(columns)
         self._bank.put(rows, block)
         return self._answer(columns, season, began)
@@ -133,7 +140,7 @@ class ChangePoints:
         """First values, and values after a hole: nothing foretells them but the level."""
         new = columns.last_at == 0.0
         if new.any():
-            np.copyto(columns.level, value, where=new)
+            self._level.settle(columns, new, value)
             np.copyto(columns.reference, value, where=new)
         hole = at_ms - columns.last_at > _HOLE_STEPS * self._step_ms
         if hole.any():
@@ -151,12 +158,6 @@ class ChangePoints:
         rate = teaches / np.clip(columns.count, 1.0, self._memory)
         learn_covariance(columns, deviation, rate)
         learn_scale(columns, innovation, rate)
-        far = np.where(np.isfinite(columns.bounds[0]), 4.0 * columns.sigma, np.inf)
-        memory = np.where(columns.young > 0.0, self._young_memory, self._memory)
-        columns.level_count += teaches
-        np.minimum(columns.level_count, 2.0 * memory, out=columns.level_count)
-        rate = teaches / np.clip(columns.level_count, 1.0, memory)
-        columns.level += rate * np.clip(deviation, -far, far)
 
     @staticmethod
     def _relearn(columns: ShiftColumns, changed: BoolArray) -> None:
@@ -175,6 +176,7 @@ class ChangePoints:
         columns.deviation *= factor
         columns.square *= factor * factor
         columns.sigma[:] = np.sqrt(columns.covariance[0])
+        columns.waves[:] = self._level.waves(columns)
         fit_tails(columns)
         np.maximum(columns.scale, 1e-6 * np.abs(columns.level) + 1e-100, out=columns.scale)
         cusum.set_bounds(columns, self._step_ms)
@@ -201,7 +203,7 @@ class ChangePoints:
         block = self._bank.take(rows)
         columns = columns_of(block)
         moved = columns.after * np.abs(columns.shifted)
-        columns.level += moved
+        self._level.settle(columns, np.ones(1, dtype=np.bool_), columns.level + moved)
         columns.reference += moved
         columns.shifted[:] = 0.0
         columns.evidence[:] = 0.0

@@ -14,20 +14,19 @@ import numpy as np
 
 from streams.detect.bank import BoolArray, FloatArray, IntArray
 from streams.detect.robust_score import log_ratios
+from streams.detect.self_calibration import doubt
 from streams.detect.shift_columns import SIZES, ShiftColumns
 
 # Fewer values than this are a spike.
 _FEWEST = 3.0
 # What a CUSUM of Gaussian values overshoots its bound, in standard deviations.
 _OVERSHOOT = 1.166
-# Of a young row only the largest size is believed, and that with more evidence.
-_YOUNG = 1.6
 # How much more evidence each size needs where the season was learned from one day.
 _SEASON_DOUBT = np.array([0.6, 0.35, 0.1])[:, np.newaxis]
 _SIZES = np.array(SIZES)[:, np.newaxis]
 _LARGEST: Final = 4.0
 # The sizes are correlated, so that they alarm together more rarely than each for itself.
-_TOGETHER = 6.0
+_TOGETHER = 5.6
 
 
 def bound_of(size: FloatArray, first: FloatArray, run_length: FloatArray) -> FloatArray:
@@ -64,12 +63,13 @@ def set_bounds(columns: ShiftColumns, step_ms: int) -> None:
     # A level that is known from few values is off by chance, and a CUSUM adds that up: exp(bound) is what it needs on
     # average over where the level may be.
     reach = bound / size
-    bound += np.minimum(2.0 * reach * reach / np.maximum(columns.level_count, 1.0), bound)
+    bound += np.minimum(2.0 * reach * reach / np.maximum(columns.level_known, 1.0), bound)
     # A season has errors that last as long as its slots: they look like small shifts.
     bound *= 1.0 + _SEASON_DOUBT * (columns.seasonal * columns.doubt)
+    columns.doubtful[:] = doubt(columns)
+    bound *= columns.doubtful
     young = columns.young > 0.0
-    bound[:-1, young] = np.inf
-    bound[-1, young] *= _YOUNG
+    bound[:-1, young] = np.inf  # of a young row only the largest size is believed
     columns.bounds[: len(SIZES)] = bound
     columns.bounds[len(SIZES) :] = bound
 
@@ -95,6 +95,13 @@ def strongest(columns: ShiftColumns) -> tuple[FloatArray, IntArray]:
     ratio = columns.evidence / columns.bounds
     which = np.argmax(ratio, axis=0)
     return ratio[which, np.arange(which.size)], which
+
+
+def nearness_of_sizes(columns: ShiftColumns) -> FloatArray:
+    """(SIZES, n): how near each size is to its bound, in the direction that is nearer."""
+    ratio = columns.evidence / columns.bounds
+    nearer: FloatArray = np.maximum(ratio[: len(SIZES)], ratio[len(SIZES) :])
+    return nearer
 
 
 def alarms(columns: ShiftColumns, nearness: FloatArray, which: IntArray) -> BoolArray:

@@ -93,8 +93,8 @@ class DailyProfile:
         learned = np.where(compared, foretold + (mean - foretold) / days, mean)
         self._values.set_places(slot, which, learned)
 
-    def decide(self, columns: ShiftColumns, rows: IntArray) -> BoolArray:
-        """Rows, (n,) bool, whose season came or went, or which are young no more: their level is set anew."""
+    def decide(self, columns: ShiftColumns, rows: IntArray) -> tuple[BoolArray, BoolArray]:
+        """Rows, (n,) bool each, whose season comes, with a level of its own, and whose goes."""
         steady = columns.shifted == 0.0
         enough = columns.compared >= _DECIDES_DAYS * self._slots
         useful = enough & (columns.season_error < _USEFUL * columns.level_error)
@@ -102,23 +102,22 @@ class DailyProfile:
         comes = steady & useful & (columns.seasonal == 0.0)
         goes = steady & useless & (columns.seasonal > 0.0)
         grown = steady & enough & (columns.young > 0.0) & ~comes
-        for place in np.flatnonzero(comes | grown).tolist():
-            self._settle(columns, rows, place, seasonal=bool(comes[place]))
+        columns.young[grown] = 0.0
+        for place in np.flatnonzero(comes).tolist():
+            self._settle(columns, rows, place)
         if goes.any():
             columns.reference[goes] = columns.level[goes]
             columns.seasonal[goes] = 0.0
-        changed: BoolArray = comes | goes
-        return changed
+        return comes, goes
 
-    def _settle(self, columns: ShiftColumns, rows: IntArray, place: int, *, seasonal: bool) -> None:
+    def _settle(self, columns: ShiftColumns, rows: IntArray, place: int) -> None:
         """The day's mean is the level from now on."""
         row = rows[place : place + 1]
         values = self._values.take(row)
         middle = np.nanmean(values)
         columns.level[place] = columns.reference[place] + middle
         columns.reference[place] = columns.level[place]
-        columns.level_count[place] = columns.slots_seen[place] * 2.0 * self._least
         values -= middle
         self._values.put(row, values)
-        columns.seasonal[place] = float(seasonal)
+        columns.seasonal[place] = 1.0
         columns.young[place] = 0.0
