@@ -25,6 +25,8 @@ log = structlog.get_logger()
 
 _OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
 _CHECK_FILES_SECONDS = 1.0
+# Where a request says who proved to be its sender.
+_CALLER = web.RequestKey("caller", str)
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 
 
@@ -123,8 +125,11 @@ class Access:
         scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self._is_token(credentials.strip()):
             return None
-        if scheme.lower() == "basic" and config.basic_auth_users and await self._is_user(credentials.strip()):
-            return None
+        if scheme.lower() == "basic" and config.basic_auth_users:
+            user = await self._find_user(credentials.strip())
+            if user is not None:
+                request[_CALLER] = user
+                return None
         return _unauthorized(config)
 
     def _refuse_certificate(self, request: web.Request) -> web.Response | None:
@@ -146,13 +151,14 @@ class Access:
         given = token.encode(errors="surrogateescape")
         return sum(hmac.compare_digest(given, known.encode()) for known in self._config.bearer_tokens) > 0
 
-    async def _is_user(self, credentials: str) -> bool:
+    async def _find_user(self, credentials: str) -> str | None:
         try:
             name, colon, password = base64.b64decode(credentials, validate=True).partition(b":")
             user = name.decode()
         except (binascii.Error, ValueError):
-            return False
-        return bool(colon) and await self._passwords.is_right(self._config.basic_auth_users, user, password)
+            return None
+        is_right = bool(colon) and await self._passwords.is_right(self._config.basic_auth_users, user, password)
+        return user if is_right else None
 
     def middleware(self) -> Middleware:
         """The middleware to give to `web.Application(middlewares=[…])`."""
@@ -193,6 +199,11 @@ def _unauthorized(config: WebConfig) -> web.Response:
         text="a valid user and password or bearer token is required\n",
         headers={"WWW-Authenticate": ", ".join(challenges)},
     )
+
+
+def caller_of(request: web.Request) -> str:
+    """Who asks, for records of who did what: a user who proved to be one, otherwise just "api"."""
+    return str(request.get(_CALLER, "api"))
 
 
 def load_access(path: Path | None) -> Access:

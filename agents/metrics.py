@@ -26,6 +26,17 @@ class OrdersMetrics:
         self.budgets = Gauge("driftline_budgets", "Service budgets in force.", registry=registry)
 
 
+class ChangesMetrics:
+    """What a role knows of the changes topic."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.refused = Counter(
+            "driftline_changes_refused_total",
+            "Records of the changes topic that this role could not take.",
+            registry=registry,
+        )
+
+
 class BudgetFilesMetrics:
     """What the publisher of budget files made of them. registry: None = shown nowhere yet."""
 

@@ -1,20 +1,19 @@
 """The orders topic, for every role: follow it, or read it once and write what differs.
 
-One partition, so that orders have one order; no consumer group, because everybody needs all of it. An order that
-cannot be taken is counted and left out: what was in force before stays.
+One partition, so that orders have one order. An order that cannot be taken is counted and left out: what was in force
+before stays.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import msgspec
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import ConsumerRecord, TopicPartition
 
 from agents.kafka.clients import create_consumer, create_producer, read_to_end
+from agents.kafka.topic_reader import START_SECONDS, TopicReader
 from agents.kafka.topics import ORDERS
 from agents.metrics import OrdersMetrics
 from agents.settings import Settings
@@ -22,13 +21,6 @@ from budgets.order import Order, decode_order, encode_order
 from budgets.spec.resolve import SCHEMA, budget_of_order
 
 log = structlog.get_logger()
-
-# How long a start waits for Kafka before its caller is told.
-START_SECONDS = 30.0
-RETRY_SECONDS = 0.5
-# aiokafka does not say that it waits for brokers, so they are asked now and then.
-CHECK_SECONDS = 5.0
-ANSWER_SECONDS = 5.0
 
 OnOrder = Callable[[str, Order | None], None]
 
@@ -52,136 +44,18 @@ def read_order(record: ConsumerRecord) -> tuple[str, Order | None]:
     return subject, order
 
 
-class OrderReader:
-    """Hands every order to `on_order`, each once and in order, from the first one of the log on.
-
-    problem: why what is known may be out of date; None = it is not.
-    """
+class OrderReader(TopicReader):
+    """Hands every order to `on_order`, each once and in order, from the first one of the log on."""
 
     def __init__(self, settings: Settings, on_order: OnOrder, metrics: OrdersMetrics) -> None:
-        self._settings = settings
+        super().__init__(settings, ORDERS, "orders")
         self._on_order = on_order
         self._metrics = metrics
-        self._partition = TopicPartition(settings.topic(ORDERS.name), 0)
-        self._consumer: AIOKafkaConsumer | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._next_offset = 0
         self._latest: dict[bytes | None, bytes | None] = {}
         self._budgets: set[str] = set()
-        self.problem: str | None = "orders have not been read yet"
 
-    async def start(self) -> None:
-        """Return when every order that there is has been handed over; from then on they are followed.
-
-        Raises:
-            TimeoutError: Kafka could not be read; may be called again.
-        """
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                await self._connect_patiently()
-        except TimeoutError as error:
-            raise TimeoutError(
-                f"orders cannot be read from {self._settings.kafka.bootstrap}, topic {self._partition.topic}"
-                f" (driftline topics create makes it)"
-            ) from error
-        finally:
-            if self.problem is not None:
-                await self._disconnect()
-        self._task = asyncio.create_task(self._follow(), name="orders")
-
-    async def stop(self) -> None:
-        """Stop following."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
-        await self._disconnect()
-
-    async def _connect_patiently(self) -> None:
-        """Connect and read to the end, however often it takes."""
-        while True:
-            try:
-                await self._connect()
-                await self._catch_up()
-            except (KafkaError, OSError) as error:
-                self._note(f"orders cannot be read: {error!r}")
-                await asyncio.sleep(RETRY_SECONDS)
-            else:
-                self._note(None)
-                return
-
-    async def _connect(self) -> None:
-        await self._disconnect()
-        self._consumer = create_consumer(self._settings.kafka, "driftline-orders")
-        await self._consumer.start()
-        self._consumer.assign([self._partition])
-
-    async def _disconnect(self) -> None:
-        if self._consumer is not None:
-            consumer, self._consumer = self._consumer, None
-            with suppress(KafkaError, OSError, TimeoutError):
-                await asyncio.wait_for(consumer.stop(), ANSWER_SECONDS)
-
-    async def _catch_up(self) -> None:
-        assert self._consumer is not None
-        end = await self._find_end()
-        self._consumer.seek(self._partition, await self._position())
-        while await self._consumer.position(self._partition) < end:
-            await self._take_some(1_000)
-
-    async def _find_end(self) -> int:
-        """Where the log ends; a log that ends before what was read is another one, and read from its beginning."""
-        assert self._consumer is not None
-        async with asyncio.timeout(ANSWER_SECONDS):
-            end = int((await self._consumer.end_offsets([self._partition]))[self._partition])
-        if end < self._next_offset:
-            log.error("the orders log is shorter than what was read of it: read again", read=self._next_offset, end=end)
-            self._next_offset = 0
-            self._consumer.seek(self._partition, await self._position())
-        return end
-
-    async def _position(self) -> int:
-        """Where to go on; compaction may have moved the beginning."""
-        assert self._consumer is not None
-        async with asyncio.timeout(ANSWER_SECONDS):
-            first = int((await self._consumer.beginning_offsets([self._partition]))[self._partition])
-        return max(first, self._next_offset)
-
-    async def _follow(self) -> None:
-        """Hand over what comes, through outages, until cancelled."""
-        checked_at = time.monotonic()
-        while True:
-            try:
-                await self._take_some(500)
-                if time.monotonic() - checked_at > CHECK_SECONDS:
-                    checked_at = time.monotonic()
-                    await self._find_end()
-                    self._note(None)
-            except TimeoutError:
-                self._note("Kafka does not answer: newer orders may not be known here")
-            except (KafkaError, OSError) as error:
-                self._note(f"orders cannot be read: {error!r}")
-                await asyncio.sleep(RETRY_SECONDS)
-                await self._connect_patiently()
-
-    def _note(self, problem: str | None) -> None:
-        """Set `problem`, and say it once."""
-        if problem is not None and problem != self.problem:
-            log.warning("orders cannot be followed", kafka=self._settings.kafka.bootstrap, reason=problem)
-        elif problem is None and self.problem is not None:
-            log.info("orders are followed", budgets=len(self._budgets), next_offset=self._next_offset)
-        self.problem = problem
-
-    async def _take_some(self, timeout_ms: int) -> None:
-        assert self._consumer is not None
-        batches = await self._consumer.getmany(self._partition, timeout_ms=timeout_ms)
-        for record in batches.get(self._partition, []):
-            if record.offset >= self._next_offset:
-                self._next_offset = record.offset + 1
-                self._take(record)
-
-    def _take(self, record: ConsumerRecord) -> None:
+    def take(self, record: ConsumerRecord) -> None:
+        """Hand over an order, unless it says what is known."""
         # The embedded broker writes what must not be forgotten again, and a log may be read a second time.
         if record.key in self._latest and self._latest[record.key] == record.value:
             return

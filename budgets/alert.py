@@ -36,6 +36,7 @@ class Timing(msgspec.Struct, frozen=True):
 class Alert(msgspec.Struct, frozen=True, array_like=True):
     """One alert within its episode. Clocks hold the step since which something is true without a break; None = not.
 
+    onset: when it began as far as could be told at its start, Unix ms; 0 = it was not told.
     worse_since: the condition holds. critical_since: it holds critically. milder_since: below the severity that
     fires. calm_since: recovered.
     """
@@ -48,6 +49,7 @@ class Alert(msgspec.Struct, frozen=True, array_like=True):
     critical_since: int | None = None
     milder_since: int | None = None
     calm_since: int | None = None
+    onset: int = 0
 
 
 # An alert afterwards (None = its episode is over) and the transition to publish, None = nothing to say.

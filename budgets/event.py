@@ -46,6 +46,42 @@ class Annotations(msgspec.Struct, frozen=True):
     dashboard_url: str = ""
 
 
+class RecentChange(msgspec.Struct, frozen=True):
+    """A deployment or another change shortly before an onset.
+
+    `chance`: how likely it is that one falls so shortly before an onset by chance, where changes come `per_day` times a
+    day, 0-1; None = that was not computed.
+    """
+
+    service: str
+    version: str
+    at: str
+    note: str = ""
+    per_day: float | None = None
+    chance: float | None = None
+
+
+class Mention(msgspec.Struct, frozen=True):
+    """One alert of an incident, as the others name it. `onset`: when it began, as far as can be told."""
+
+    service: str
+    indicator: str
+    fingerprint: str
+    onset: str
+    change_ratio: float | None
+
+
+class IncidentLead(msgspec.Struct, frozen=True):
+    """What an incident is about: the alert that began first, and the one that deviated most so far; often the same.
+
+    `services`: where something is wrong, the first 16 of them.
+    """
+
+    services: tuple[str, ...]
+    earliest: Mention
+    largest: Mention | None
+
+
 class AlertEvent(msgspec.Struct, frozen=True):
     """One transition of one alert. Times are RFC 3339 UTC with milliseconds and `Z`."""
 
@@ -69,7 +105,8 @@ class AlertEvent(msgspec.Struct, frozen=True):
     at: str
     ends_at: str | None
     annotations: Annotations
-    changes: tuple[dict[str, str], ...] = ()
+    changes: tuple[RecentChange, ...] = ()
+    lead: IncidentLead | None = None
     schema: int = 1
 
 

@@ -10,13 +10,16 @@ from typing import NamedTuple
 import msgspec
 
 from budgets.alert import Alert
+from budgets.change import Change
 from budgets.event import AlertEvent, AlertKind
-from budgets.incident import Incident, Incidents
+from budgets.incident import Incidents, SavedIncidents
+from budgets.lead import tell
 from budgets.spec.model import IndicatorSpec, ServiceBudget
 from budgets.watch import Point, Watched
 from streams.frame import IndicatorFrame, split_point_id
 
 _NEVER = 2**63 - 1
+_SCHEMA = 2
 # Points that are gone are looked for once in so many steps.
 _FORGET_EVERY_STEPS = 240
 
@@ -52,7 +55,7 @@ class _Saved(msgspec.Struct, frozen=True, array_like=True):
     last_at: int
     steps: int
     versions: list[tuple[str, list[_Version]]]
-    incidents: list[tuple[str, Incident]]
+    incidents: SavedIncidents
     indicators: list[_SavedIndicator]
 
 
@@ -104,7 +107,7 @@ class Judge:
         self._next_change = 0
         self._watched: dict[str, Watched] = {}
         self._places: dict[str, _Place] = {}
-        self._incidents = Incidents()
+        self._incidents = Incidents(step_ms)
         self.refused_values = 0
 
     def define(self, budget: ServiceBudget | None, service: str, effective_at_ms: int) -> None:
@@ -121,6 +124,10 @@ class Judge:
         self._versions[service] = [*kept, version]
         self._next_change = min(self._next_change, version.effective_at)
 
+    def note(self, change: Change) -> None:
+        """Take a change of a service: alerts may name it from its step on. Taking one again changes nothing."""
+        self._incidents.changes.note(change)
+
     def observe(self, frame: IndicatorFrame) -> list[AlertEvent]:
         """The transitions that a step decides, in a fixed order; nothing for a step that was seen before."""
         at = frame.at
@@ -133,6 +140,7 @@ class Judge:
             for watched in self._watched.values():
                 watched.stop_clocks()
         self._last_at = at
+        self._incidents.changes.advance(at)
         self._steps += 1
         self._take_points(frame, events)
         self._take_missing(at, events)
@@ -140,7 +148,7 @@ class Judge:
             events += watched.check_data(at)
         if self._steps % _FORGET_EVERY_STEPS == 0:
             self._forget(at)
-        return events
+        return tell(self._incidents, events)
 
     # --- one step ------------------------------------------------------------------------------------------------
 
@@ -177,6 +185,7 @@ class Judge:
             events += watched.miss(point, at)
 
     def _forget(self, at: int) -> None:
+        self._incidents.prune(at)
         for watched in self._watched.values():
             for point_id in watched.forget(at):
                 del self._places[point_id]
@@ -223,6 +232,7 @@ class Judge:
         return events
 
     def _create(self, spec: IndicatorSpec, since_ms: int) -> Watched:
+        self._incidents.watch(spec.service)
         return Watched(spec, self._step_ms, since_ms, self._incidents)
 
     def _drop(self, indicator_id: str, at: int, reason: str) -> list[AlertEvent]:
@@ -237,12 +247,12 @@ class Judge:
         """Everything, budgets in force included: equal states have equal bytes."""
         return msgspec.msgpack.encode(
             _Saved(
-                schema=1,
+                schema=_SCHEMA,
                 step=self._step_ms,
                 last_at=self._last_at,
                 steps=self._steps,
                 versions=sorted(self._versions.items()),
-                incidents=sorted(self._incidents.newest.items()),
+                incidents=self._incidents.snapshot(),
                 indicators=[_save(watched) for _, watched in sorted(self._watched.items())],
             ),
             order="sorted",
@@ -258,12 +268,11 @@ class Judge:
             saved = msgspec.msgpack.decode(data, type=_Saved)
         except msgspec.DecodeError as error:
             raise SnapshotError(f"not a snapshot of a Judge: {error}") from error
-        if saved.schema != 1 or saved.step != self._step_ms:
-            raise SnapshotError(f"schema {saved.schema}, step {saved.step} ms; expected 1, {self._step_ms} ms")
+        if saved.schema != _SCHEMA or saved.step != self._step_ms:
+            raise SnapshotError(f"schema {saved.schema}, step {saved.step} ms; expected {_SCHEMA}, {self._step_ms} ms")
         defined, self._versions = self._versions, dict(saved.versions)
         self._last_at, self._steps = saved.last_at, saved.steps
-        self._incidents = Incidents()
-        self._incidents.newest.update(saved.incidents)
+        self._incidents.restore(saved.incidents)
         self._watched, self._places = {}, {}
         for indicator in saved.indicators:
             self._load(indicator)

@@ -24,7 +24,8 @@ from budgets.event import (
     format_time,
 )
 from budgets.evidence import evidence_of
-from budgets.incident import Incidents
+from budgets.incident import Incidents, is_weighty
+from budgets.lead import mention, onset_of
 from budgets.limits import has_recovered, level_of
 from budgets.spec.model import IndicatorSpec
 from budgets.traffic import MIN_TAIL_EVENTS, has_traffic, needs_full_window, tail_share
@@ -136,11 +137,11 @@ class Watched:
             moment = _Moment(at, None, Evidence)
             for kind, alert in sorted(point.alerts.items()):
                 events.append(self._event(point, kind, alert, "resolved", moment, reason))
-                self._incidents.leave(self.spec.service, alert.incident)
+                self._incidents.leave(alert.incident)
             point.alerts.clear()
         if self.no_data is not None:
             events.append(self._event(None, "no_data", self.no_data, "resolved", _Moment(at, None, Evidence), reason))
-            self._incidents.leave(self.spec.service, self.no_data.incident)
+            self._incidents.leave(self.no_data.incident)
             self.no_data = None
         return events
 
@@ -205,11 +206,11 @@ class Watched:
         if transition is None:
             return []
         if before is None and alert is not None:
-            self.no_data = alert = msgspec.structs.replace(alert, incident=self._incidents.join(self.spec.service, at))
+            self.no_data = alert = self._begin("no_data", alert, moment)
         shown = alert or before
         assert shown is not None
         if alert is None:
-            self._incidents.leave(self.spec.service, shown.incident)
+            self._incidents.leave(shown.incident)
         return [self._event(None, "no_data", shown, transition, moment)]
 
     def _plain_value(self, at: int) -> float | None:
@@ -287,16 +288,23 @@ class Watched:
             before = point.alerts.get(kind)
             alert, transition = next_state(before, seen[kind], moment.at, self._timings[kind])
             if before is None and alert is not None:
-                alert = msgspec.structs.replace(alert, incident=self._incidents.join(self.spec.service, moment.at))
+                alert = self._begin(kind, alert, moment)
             if alert is not None:
                 point.alerts[kind] = alert
             elif before is not None:
                 del point.alerts[kind]
-                self._incidents.leave(self.spec.service, before.incident)
+                self._incidents.leave(before.incident)
             shown = alert or before
             if transition is not None and shown is not None:
                 events.append(self._event(point, kind, shown, transition, moment))
         return events
+
+    def _begin(self, kind: AlertKind, alert: Alert, moment: _Moment) -> Alert:
+        """An alert that begins, with its onset and its incident."""
+        onset = onset_of(kind, moment.evidence(), alert.starts_at)
+        weighty = is_weighty(kind, alert.severity)
+        incident = self._incidents.join(self.spec.service, onset, moment.at, weighty=weighty)
+        return msgspec.structs.replace(alert, onset=onset, incident=incident)
 
     def _threshold(self, kind: AlertKind, alert: Alert, expected: float | None) -> float | None:
         spec = self.spec
@@ -338,7 +346,7 @@ class Watched:
             moment.averaged_ms,
             reason,
         )
-        return AlertEvent(
+        event = AlertEvent(
             id=event_id_of(fingerprint, episode, transition, moment.at),
             fingerprint=fingerprint,
             episode=episode,
@@ -361,3 +369,5 @@ class Watched:
             ends_at=format_time(moment.at) if transition == "resolved" else None,
             annotations=annotate(story),
         )
+        mention(self._incidents, event, alert.onset or alert.starts_at)
+        return event

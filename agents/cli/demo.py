@@ -15,8 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from agents.budget_files import BudgetPublisher
+from agents.changes import write_changes
 from agents.cli.output import ExitCode, fail
 from agents.cli.up import announce_ready, overrides_of, webhook_receiver, with_fewer_partitions
+from agents.demo.deployments import SERVICE, deployment, usual_deployments
 from agents.demo.live import Regression, send_live
 from agents.demo.receiver import Receiver
 from agents.demo.timelapse import Services, play_history
@@ -124,6 +126,8 @@ async def _show(stack: Stack, receiver: Receiver, history_ms: int) -> None:
     regression = Regression(SLOWDOWN)
     services = create_services(regression)
     rng = np.random.default_rng(7)
+    now_ms, step_ms = int(time.time() * 1000), stack.settings.step
+    await write_changes(stack.settings, *usual_deployments(now_ms - history_ms, now_ms, step_ms))
     last_ms = await _play(stack, services, history_ms, rng)
     await stack.start_role("ingest")
     await stack.wait_ready()
@@ -131,11 +135,16 @@ async def _show(stack: Stack, receiver: Receiver, history_ms: int) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(send_live(services, url, LIVE_INTERVAL_MS / 1000, rng, last_ms), name="live traffic")
         tasks.create_task(stack.keep_broker(), name="broker's keeper")
-        await _until_before_a_step(stack.settings.step)
+        await _until_before_a_step(step_ms)
         announce_ready(stack)
         ready_at = time.monotonic()
         regression.starts_at = time.time()
-        say.print(f"live traffic; auth-service now becomes {SLOWDOWN:g} times slower (Ctrl-C ends the demonstration)")
+        release = deployment("2.4.1", int(regression.starts_at * 1000), step_ms, "the slow one")
+        await write_changes(stack.settings, release)
+        say.print(
+            f"live traffic; {SERVICE} {release.version} is deployed, and {SLOWDOWN:g} times slower"
+            " (Ctrl-C ends the demonstration)"
+        )
         tasks.create_task(_first_alert(receiver, ready_at), name="first alert")
 
 

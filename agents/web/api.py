@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
-import msgspec
 import numpy as np
 from aiohttp import web
 
 from agents.storage.outbox import Delivery as OutboxRow
+from agents.web.answer import json_answer as _json
 from agents.web.documents import (
     AlertDetail,
     Delivery,
@@ -38,12 +38,6 @@ from streams.frame import split_point_id
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 KINDS: tuple[IndicatorKind, ...] = get_args(IndicatorKind)
-
-
-def _json(document: object) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(document), content_type="application/json", headers={"Cache-Control": "no-store"}
-    )
 
 
 def _time(at_ms: int | None) -> str | None:

@@ -87,6 +87,25 @@ class AlertDetail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deliveries: list[Delivery]
 
 
+class ChangeItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A deployment or another change of a service. `at`: when it began. `by`: who told us."""
+
+    service: str
+    version: str
+    at: str
+    by: str
+    note: str
+
+
+class NewChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A change to tell of. `at`: when it began, RFC 3339 or Unix milliseconds; null or not given = now."""
+
+    service: str
+    version: str
+    at: str | int | None = None
+    note: str = ""
+
+
 class HistoryPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The points of one step together: the newest `value`, the smallest and the largest; null = no data."""
 

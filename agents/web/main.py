@@ -11,8 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agents.access import Access, load_access
 from agents.budget_files import BudgetPublisher
+from agents.changes import ChangeReader
 from agents.kafka.clients import create_consumer, create_producer
-from agents.metrics import OrdersMetrics, WebMetrics
+from agents.kafka.topic_reader import TopicReader
+from agents.metrics import ChangesMetrics, OrdersMetrics, WebMetrics
 from agents.orders import OrderReader
 from agents.probes import Readiness, add_probes, check_listen, create_registry, start_server
 from agents.process import run_until_stopped
@@ -20,6 +22,7 @@ from agents.settings import Settings
 from agents.storage.database import open_database
 from agents.web.api import Api
 from agents.web.budgets_in_force import BudgetsInForce
+from agents.web.changes import ChangeLog, ChangesApi
 from agents.web.history.dead_letters import DeadLetters
 from agents.web.history.projection import Projection
 from agents.web.history.reader import HistoryReader
@@ -50,6 +53,7 @@ def create_app(
     settings: Settings,
     engine: AsyncEngine,
     budgets: BudgetsInForce,
+    changes: ChangesApi,
     access: Access,
     registry: CollectorRegistry,
     metrics: WebMetrics,
@@ -63,6 +67,7 @@ def create_app(
     reader = HistoryReader(engine)
     overview = OverviewSource(reader, budgets, settings.evaluation_delay)
     Api(overview, reader).add_routes(app)
+    changes.add_routes(app)
     StatusPage(settings, overview, reader, problems).add_routes(app)
     description = msgspec.json.encode(openapi_document(version("driftline")))
 
@@ -73,13 +78,13 @@ def create_app(
     return app
 
 
-async def _follow_orders(orders: OrderReader) -> None:
-    """Follow the orders as soon as Kafka lets us; the history is served meanwhile."""
+async def _follow(topic: TopicReader) -> None:
+    """Follow a topic as soon as Kafka lets us; the history is served meanwhile."""
     while True:
         try:
-            await orders.start()
+            await topic.start()
         except TimeoutError:
-            continue  # `orders.problem` says why
+            continue  # its `problem` says why
         await asyncio.Event().wait()
 
 
@@ -99,6 +104,8 @@ async def run_web(settings: Settings, publisher: BudgetPublisher | None = None) 
     metrics = WebMetrics(registry)
     budgets = BudgetsInForce()
     orders = OrderReader(settings, budgets.on_order, OrdersMetrics(registry))
+    change_log = ChangeLog()
+    changes = ChangeReader(settings, change_log.on_change, ChangesMetrics(registry))
     engine = await open_database(settings.database())
     projection = Projection(
         settings,
@@ -112,7 +119,7 @@ async def run_web(settings: Settings, publisher: BudgetPublisher | None = None) 
         publisher.register(registry)
 
     def own_problems() -> Problems:
-        parts = {"history": projection.problem, "orders": orders.problem}
+        parts = {"history": projection.problem, "orders": orders.problem, "changes": changes.problem}
         if publisher is not None:
             parts["budget files"] = publisher.problem
         return {name: text for name, text in parts.items() if text}
@@ -123,21 +130,23 @@ async def run_web(settings: Settings, publisher: BudgetPublisher | None = None) 
     def ready() -> str | None:
         return "; ".join(own_problems().values()) or None
 
-    app = create_app(settings, engine, budgets, access, registry, metrics, ready, problems)
+    changes_api = ChangesApi(settings, change_log)
+    app = create_app(settings, engine, budgets, changes_api, access, registry, metrics, ready, problems)
     server = await start_server(app, settings.web.listen, ssl_context=access.ssl_context)
     try:
-        await _run_parts(projection, orders)
+        await _run_parts(projection, orders, changes)
     finally:
         await server.cleanup()
+        await changes.stop()
         await orders.stop()
         await engine.dispose()
 
 
-async def _run_parts(projection: Projection, orders: OrderReader) -> None:
+async def _run_parts(projection: Projection, *topics: TopicReader) -> None:
     """Until SIGTERM, or until one of them fails."""
     parts = [
         asyncio.create_task(projection.run(), name="history projection"),
-        asyncio.create_task(_follow_orders(orders), name="orders"),
+        *(asyncio.create_task(_follow(topic), name="a topic") for topic in topics),
     ]
     try:
         await run_until_stopped(*parts)

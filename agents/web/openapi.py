@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from agents.web.api import KINDS, STATUSES
-from agents.web.documents import AlertDetail, History, IndicatorItem, Page, Problem, ServiceItem
+from agents.web.documents import AlertDetail, ChangeItem, History, IndicatorItem, NewChange, Page, Problem, ServiceItem
 from agents.web.parameters import DEFAULT_LIMIT, MAX_LIMIT
 from agents.web.problems import CONTENT_TYPE
 from budgets.event import AlertEvent
@@ -19,8 +19,12 @@ _ANSWERS: dict[str, Any] = {
     "AlertPage": Page[AlertEvent],
     "AlertDetail": AlertDetail,
     "History": History,
+    "ChangePage": Page[ChangeItem],
+    "ChangeItem": ChangeItem,
+    "NewChange": NewChange,
     "Problem": Problem,
 }
+_QUESTIONS = frozenset({"NewChange"})
 _TIME = {
     "oneOf": [
         {"type": "string", "format": "date-time", "description": "RFC 3339"},
@@ -86,8 +90,41 @@ def _operation(
     }
 
 
+def _telling(operation_id: str, summary: str, body: str, answer: str) -> Document:
+    """A POST of a JSON document."""
+    responses = {
+        "201": {
+            "description": summary,
+            "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{answer}"}}},
+        },
+        "400": _problem("The body is wrong; `detail` says what was expected."),
+        "401": _problem("Who asks has to prove who it is, where the server is configured so."),
+        "403": _problem("Who asks may not, where the server is configured so."),
+        "415": _problem("The body is no application/json."),
+        "503": _problem("Kafka does not take it; try again."),
+        "default": _problem("Anything else that went wrong."),
+    }
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{body}"}}}
+    return {
+        "post": {
+            "operationId": operation_id,
+            "summary": summary,
+            "requestBody": {"required": True, "content": content},
+            "responses": responses,
+        }
+    }
+
+
 def _paths() -> Document:
     return {
+        "/api/v1/changes": {
+            **_operation(
+                "listChanges", "Deployments and other changes, the newest first.", "ChangePage", [_SERVICE, *_LIST]
+            ),
+            **_telling(
+                "tellChange", "Tell of a change; alerts that begin shortly after it name it.", "NewChange", "ChangeItem"
+            ),
+        },
         "/api/v1/services": _operation(
             "listServices", "Services that have a budget, by name, each with its worst state.", "ServicePage", _LIST
         ),
@@ -129,13 +166,15 @@ def _paths() -> Document:
     }
 
 
-def _refine(schema: Document) -> Document:
-    """What answers really are: every field is there, and times are times."""
+def _refine(name: str, schema: Document) -> Document:
+    """What answers really are: every field is there, and times are times; in questions fields may be left out."""
     schema["description"] = inspect.cleandoc(schema["description"])
+    if name in _QUESTIONS:
+        return schema
     schema["required"] = list(schema["properties"])
-    for name, field in schema["properties"].items():
+    for key, field in schema["properties"].items():
         field.pop("default", None)
-        if name == "at" or name.endswith("_at"):
+        if key == "at" or key.endswith("_at"):
             for choice in field.get("anyOf", [field]):
                 if choice["type"] == "string":
                     choice["format"] = "date-time"
@@ -146,7 +185,7 @@ def _schemas() -> Document:
     references, made = msgspec.json.schema_components(_ANSWERS.values(), ref_template="#/components/schemas/{name}")
     # Pages are generic: what they are called here is our choice.
     names = {ref["$ref"].rpartition("/")[2]: name for name, ref in zip(_ANSWERS, references, strict=True)}
-    schemas: Document = {names.get(name, name): _refine(schema) for name, schema in made.items()}
+    schemas: Document = {names.get(name, name): _refine(name, schema) for name, schema in made.items()}
     schemas["AlertEvent"]["description"] = "One transition of one alert. Times are RFC 3339 UTC."
     return dict(sorted(schemas.items()))
 

@@ -4,7 +4,7 @@
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +17,7 @@ from agents.settings import Settings, split_listen
 from agents.storage.history import PointColumns
 from agents.web import wording
 from agents.web.history.reader import HistoryReader
+from agents.web.incidents import IncidentView, group_by_incident
 from agents.web.overview import IndicatorView, Overview, OverviewSource, ServiceView, is_alarming
 from agents.web.sparkline import HEIGHT, SPAN_MS, WIDTH, Sparkline, sparkline_of
 from agents.web.states import STATES
@@ -50,21 +51,37 @@ class ServiceSection:
 
 @dataclass(frozen=True, slots=True)
 class PageView:
-    """What the page shows, in its order. verdict: the first line; title: the browser tab's."""
+    """What the page shows, in its order. verdict: the first line; title: the browser tab's.
+
+    open_alerts: how many there are; the incidents shown have `hidden_alerts` fewer.
+    """
 
     overview: Overview
     verdict: str
     tone: str
     title: str
-    alerts: tuple[AlertEvent, ...]
+    incidents: tuple[IncidentView, ...]
+    open_alerts: int
     hidden_alerts: int
     sections: tuple[ServiceSection, ...]
     problems: Problems
     write_url: str
 
 
-def _alert_rank(alert: AlertEvent) -> tuple[bool, int, int]:
-    return alert.status == "pending", _ALERT_ORDER.index(alert.severity), -parse_time(alert.starts_at)
+def _alert_rank(alert: AlertEvent) -> tuple[bool, int, bool]:
+    return alert.status == "pending", _ALERT_ORDER.index(alert.severity), alert.status == "stale"
+
+
+def _first_incidents(alerts: Sequence[AlertEvent]) -> tuple[IncidentView, ...]:
+    """Whole incidents, as long as there is room; the first one in any case."""
+    shown: list[IncidentView] = []
+    room = _SHOWN_ALERTS
+    for incident in group_by_incident(alerts, _alert_rank):
+        if shown and len(incident.alerts) > room:
+            break
+        shown.append(IncidentView(incident.id, incident.alerts[:_SHOWN_ALERTS]))
+        room -= len(incident.alerts)
+    return tuple(shown)
 
 
 def _verdict(overview: Overview) -> tuple[str, str]:
@@ -96,16 +113,18 @@ def page_view(
             for view in views
         )
         sections.append(ServiceSection(service, "service-" + quote(service.name, safe=""), rows))
-    alerts = sorted(overview.alerts, key=_alert_rank)
+    incidents = _first_incidents(overview.alerts)
+    shown = sum(len(incident.alerts) for incident in incidents)
     verdict, tone = _verdict(overview)
-    firing = sum(is_alarming(alert) for alert in alerts)
+    firing = sum(is_alarming(alert) for alert in overview.alerts)
     return PageView(
         overview,
         verdict,
         tone,
         f"({firing}) Driftline" if firing else "Driftline",
-        tuple(alerts[:_SHOWN_ALERTS]),
-        max(0, len(alerts) - _SHOWN_ALERTS),
+        incidents,
+        len(overview.alerts),
+        len(overview.alerts) - shown,
         tuple(sections),
         problems,
         write_url,
@@ -141,6 +160,7 @@ def create_environment() -> Environment:
         "value": wording.format_value,
         "age": wording.format_age,
         "moment": wording.format_moment,
+        "change": wording.format_ratio,
         "link": safe_link,
         "ms": parse_time,
     }

@@ -1,10 +1,9 @@
 """Values, times and states as people read them. Times are UTC and say so."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from agents.web.states import State
-from budgets.event import AlertEvent, parse_time
+from budgets.event import AlertEvent, RecentChange, parse_time
 from budgets.spec.model import IndicatorSpec
 
 STATE_WORDS: dict[State, str] = {
@@ -130,10 +129,9 @@ def onset_of(alert: AlertEvent) -> int | None:
     return parse_time(alert.evidence.onset) if alert.evidence.onset else None
 
 
-def change_moment(change: Mapping[str, str], now_ms: int) -> str:
+def change_moment(change: RecentChange, now_ms: int) -> str:
     """When a change was made; its sender's own words if they are no time."""
-    text = change.get("at", "")
     try:
-        return format_moment(parse_time(text), now_ms)
+        return format_moment(parse_time(change.at), now_ms)
     except ValueError:
-        return text
+        return change.at

@@ -7,7 +7,7 @@ that goes wrong is our bug and ends the process, which comes back from the log.
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Protocol
 
@@ -26,6 +26,8 @@ from agents.worker.publish import Publisher
 from agents.worker.recovery import earliest_offsets, recover
 from agents.worker.rewind import install_rewind
 from agents.worker.snapshots import write_snapshot
+from budgets.change import Change
+from budgets.change_history import MOST_WAITING
 from budgets.judge import Judge
 from budgets.order import Order
 from budgets.spec.resolve import budget_of_order
@@ -85,6 +87,7 @@ class SamplesAgent:
         self._partitions: dict[int, Partition] = {}
         self._blocks: defaultdict[int, Block[_Message]] = defaultdict(Block)
         self._versions: list[BudgetVersion] = []
+        self._changes: defaultdict[str, deque[Change]] = defaultdict(lambda: deque(maxlen=MOST_WAITING))
         self._snapshots: dict[int, tuple[int, float]] = {}  # partition -> slot to write next, when it was last written
         self._last_record_at: dict[int, float] = {}
         self._strays: dict[int, tuple[int, int]] = {}  # partition -> cursor, records beyond it that came instead
@@ -111,6 +114,13 @@ class SamplesAgent:
         if partition is not None:
             partition.define(version)
 
+    def on_change(self, change: Change) -> None:
+        """Take a change of a service: whoever judges it names it beside what follows."""
+        self._changes[change.service].append(change)
+        partition = self._partitions.get(partition_of(change.service, self.partition_count))
+        if partition is not None:
+            partition.note(change)
+
     async def find_positions(self, assigned: frozenset[TP]) -> Mapping[TP, int]:
         """Recover the partitions that were gained, forget the lost ones, go on with the held ones."""
         numbers = {tp.partition for tp in assigned if tp.topic == self._samples_topic}
@@ -133,6 +143,7 @@ class SamplesAgent:
         await recover(self._settings, partitions, self.table)
         for partition in partitions:
             self._define(partition, self._versions[known:])  # orders that came meanwhile
+            self._note_changes(partition)
             self._partitions[partition.number] = partition
             self._snapshots[partition.number] = (0, time.monotonic())
 
@@ -145,7 +156,14 @@ class SamplesAgent:
             create_judge=lambda: Judge(settings.step),
         )
         self._define(partition, self._versions)
+        self._note_changes(partition)
         return partition
+
+    def _note_changes(self, partition: Partition) -> None:
+        for service, changes in self._changes.items():
+            if partition_of(service, self.partition_count) == partition.number:
+                for change in changes:
+                    partition.note(change)
 
     def _others(self, number: int) -> tuple[Partition, ...]:
         return tuple(held for held in self._partitions.values() if held.number != number)

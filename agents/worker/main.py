@@ -10,9 +10,10 @@ import asyncio
 import structlog
 from aiohttp import web
 
+from agents.changes import ChangeReader
 from agents.kafka.clients import create_producer
 from agents.kafka.topics import SAMPLES
-from agents.metrics import OrdersMetrics, WorkerMetrics
+from agents.metrics import ChangesMetrics, OrdersMetrics, WorkerMetrics
 from agents.orders import OrderReader
 from agents.probes import add_probes, check_listen, create_registry, start_server
 from agents.process import collect_cycles_rarely, run_until_stopped
@@ -38,14 +39,16 @@ async def run_worker(settings: Settings) -> None:
     publisher = Publisher(settings, lambda: create_producer(settings.kafka, "driftline-worker"))
     agent = SamplesAgent(settings, publisher, metrics)
     orders = OrderReader(settings, agent.on_order, OrdersMetrics(registry))
+    changes = ChangeReader(settings, agent.on_change, ChangesMetrics(registry))
     probes = web.Application()
     # Without records there is nothing to publish: that Kafka is away shows in the orders first.
-    add_probes(probes, registry, lambda: agent.not_ready() or orders.problem)
+    add_probes(probes, registry, lambda: agent.not_ready() or orders.problem or changes.problem)
     server = await start_server(probes, settings.worker.listen)
     try:
         await publisher.start()
         agent.partition_count = await publisher.partition_count(settings.topic(SAMPLES.name))
         await orders.start()
+        await changes.start()
         app = create_app(settings, agent)
         await app.start()
         try:
@@ -53,6 +56,7 @@ async def run_worker(settings: Settings) -> None:
         finally:
             await app.stop()
     finally:
+        await changes.stop()
         await orders.stop()
         await publisher.stop()
         await server.cleanup()

@@ -7,6 +7,7 @@ publishing and recovery are its neighbours' business.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from budgets.change import Change
 from budgets.event import AlertEvent
 from budgets.judge import Judge
 from budgets.spec.model import ServiceBudget
@@ -73,6 +74,10 @@ class Partition:
         queries = queries_of(version.budget) if version.budget else []
         self._meter.define(version.service, queries, version.effective_at_ms)
         self._judge.define(version.budget, version.service, version.effective_at_ms)
+
+    def note(self, change: Change) -> None:
+        """Take a change of a service that lives on this partition; one that was taken before changes nothing."""
+        self._judge.note(change)
 
     def restore(self, snapshot: bytes) -> None:
         """Take over the Judge's state; what it decided before was published before.

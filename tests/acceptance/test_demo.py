@@ -47,6 +47,8 @@ async def test_the_first_alert_comes_within_a_minute_and_its_body_is_printed(tmp
     event = decode_event(body)
     assert (event.service, event.status, event.severity) == ("auth-service", "firing", "critical")
     assert json.loads(body)["evidence"]["change_ratio"] > 1
+    assert [change.version for change in event.changes] == ["2.4.1"]
+    assert "auth-service changed to 2.4.1 " in event.annotations.description
     assert "0.125 simulated days through the log" in text
     assert "page: http://127.0.0.1:" in text
     assert event.annotations.summary in text

@@ -13,10 +13,12 @@ import msgspec
 from agents.notifier.receivers.retry import outcome_of_status
 from agents.notifier.receivers.slack_message import slack_message
 from agents.notifier.receivers.webhook import parse_keys, sign
+from budgets.change import Change
 from budgets.event import (
     AlertEvent,
     Annotations,
     Evidence,
+    Mention,
     Status,
     Transition,
     encode_event,
@@ -25,6 +27,8 @@ from budgets.event import (
     fingerprint_of,
     format_time,
 )
+from budgets.incident import Incidents
+from budgets.lead import mention, tell
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "notifying.md"
 EXAMPLE_SECRET = "whsec_ZHJpZnRsaW5lJ3MgZXhhbXBsZSBzZWNyZXQ="
@@ -39,7 +43,18 @@ def example_event(transition: Transition, status: Status, at_ms: int) -> AlertEv
     service, indicator = "auth-service", "response_time_p95"
     fingerprint = fingerprint_of("regression", service, indicator, {})
     episode = episode_of(fingerprint, _STARTS_MS)
-    return AlertEvent(
+    incidents = Incidents(15_000)
+    incidents.watch(service)
+    # Of the four weeks before: it is what says how often it changes.
+    for version, days in (*((f"2.3.{number}", 28 - number) for number in range(22)), ("2.4.1", 0)):
+        changed_at = _STARTS_MS - days * 86_400_000 - 240_000
+        incidents.changes.note(Change(service, version, format_time(changed_at), "pipeline", changed_at))
+    incidents.changes.advance(_STARTS_MS)
+    onset = _STARTS_MS - 60_000
+    incident = incidents.join(service, onset, _STARTS_MS)
+    other = Mention(service, "error_rate", "0123456789abcdef", format_time(onset - 45_000), 3.4)
+    incidents.mention(incident, other, onset - 45_000, 3.4)
+    event = AlertEvent(
         id=event_id_of(fingerprint, episode, transition, at_ms),
         fingerprint=fingerprint,
         episode=episode,
@@ -49,7 +64,7 @@ def example_event(transition: Transition, status: Status, at_ms: int) -> AlertEv
         severity="critical",
         service=service,
         indicator=indicator,
-        incident=episode,
+        incident=incident,
         labels={"service": service},
         unit="ms",
         value=231.4 if status == "firing" else 173.0,
@@ -64,7 +79,7 @@ def example_event(transition: Transition, status: Status, at_ms: int) -> AlertEv
             ci95=(0.29, 0.41),
             p_value=0.0004,
             samples=40,
-            onset=format_time(_STARTS_MS - 60_000),
+            onset=format_time(onset),
             trend_per_hour=3.1,
             methods=("zscore", "change_ratio", "confidence"),
             rung="hours",
@@ -77,8 +92,10 @@ def example_event(transition: Transition, status: Status, at_ms: int) -> AlertEv
             runbook_url="https://runbooks.example/latency",
             dashboard_url="https://driftline.example/services/auth-service",
         ),
-        changes=({"service": service, "version": "2.4.1", "at": format_time(_STARTS_MS - 120_000)},),
     )
+    mention(incidents, event, onset)
+    (told,) = tell(incidents, [event])
+    return told
 
 
 FIRING = example_event("firing", "firing", _STARTS_MS + 30_000)

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from budgets.change import Change
 from budgets.event import AlertEvent
 from budgets.order import Order
 from budgets.spec.model import ServiceBudget
@@ -90,14 +91,16 @@ def alert_event() -> str:
         "changes": {
             "type": "array",
             "description": "Deployments and other changes shortly before the onset.",
-            "items": {
-                "type": "object",
-                "properties": {"service": SERVICE, "version": {"type": "string"}, "at": TIME},
-                "required": ["service", "version", "at"],
-                "additionalProperties": False,
-            },
+            "items": {"$ref": "#/$defs/RecentChange"},
         },
     }
+    definitions["RecentChange"]["properties"] |= {
+        "service": SERVICE,
+        "at": TIME,
+        "per_day": _nullable({"type": "number", "minimum": 0}),
+        "chance": _nullable({"type": "number", "minimum": 0, "maximum": 1}),
+    }
+    definitions["Mention"]["properties"] |= {"service": SERVICE, "fingerprint": DIGEST_16, "onset": TIME}
     definitions["Evidence"]["properties"] |= {
         "baseline_from": _nullable(TIME),
         "baseline_to": _nullable(TIME),
@@ -151,21 +154,17 @@ def order() -> str:
 
 def change() -> str:
     """The values of `changes`."""
-    schema = {
-        "type": "object",
-        "description": "A deployment or another change of a service.",
-        "properties": {
-            "schema": SCHEMA_1,
-            "service": SERVICE,
-            "version": {"type": "string"},
-            "at": TIME,
-            "by": {"type": "string"},
-            "note": {"type": "string"},
-        },
-        "required": ["schema", "service", "version", "at", "by"],
-        "additionalProperties": False,
+    schema, definitions = _of_struct(Change)
+    schema["description"] = "A deployment or another change of a service."
+    schema["properties"] |= {
+        "schema": SCHEMA_1,
+        "service": SERVICE,
+        "version": {"type": "string", "minLength": 1},
+        "at": {**TIME, "description": "When it began."},
+        "by": {"type": "string", "minLength": 1, "description": "Who told us."},
+        "effective_at": {**UNIX_MS, "description": "Alerts may name it from this step on. Unix time in milliseconds."},
     }
-    return _document("change", "One change", schema)
+    return _document("change", "One change", schema, definitions)
 
 
 def audit() -> str:

@@ -50,7 +50,7 @@ WRONG_BUDGET = '{"auth-service": {"throughput": {"min_rps": "many"}}}'
 HISTORY_SECONDS = 40 * 60
 SLOW_FROM_SECONDS, SLOW_TO_SECONDS = 25 * 60, 32 * 60
 NOT_PROTOBUF = b"\xffnot a WriteRequest"
-# Declared for what comes later, or used by HA pairs alone (test_ha_pairs.py): nothing may be on them in this run.
+# Declared for what comes later, or used elsewhere (test_ha_pairs.py, test_changes.py): nothing may be on them here.
 SILENT = {"changes", "audit", "replicas"}
 
 Records = dict[str, list[ConsumerRecord]]

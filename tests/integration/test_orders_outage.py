@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from agents import orders
+from agents.kafka import topic_reader
 from agents.kafka.admin import create_topics
 from agents.metrics import OrdersMetrics
 from agents.orders import OrderReader, read_orders, write_orders
@@ -36,8 +36,8 @@ async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 async def test_a_reader_comes_through_an_outage_without_a_restart(
     own_kafka: KafkaCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(orders, "CHECK_SECONDS", 0.5)
-    monkeypatch.setattr(orders, "ANSWER_SECONDS", 2.0)
+    monkeypatch.setattr(topic_reader, "CHECK_SECONDS", 0.5)
+    monkeypatch.setattr(topic_reader, "ANSWER_SECONDS", 2.0)
     settings = Settings(kafka=KafkaSettings(bootstrap=own_kafka.bootstrap, partitions=2))
     await create_topics(settings)
     await write_orders(settings, [silence(1)])

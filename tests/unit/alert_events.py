@@ -5,6 +5,7 @@ from budgets.event import (
     AlertKind,
     Annotations,
     Evidence,
+    RecentChange,
     Status,
     Transition,
     episode_of,
@@ -77,5 +78,5 @@ def alert_event(
         annotations=Annotations(
             summary=summary, description="Requests are slow.", runbook_url="https://runbooks.example/p95"
         ),
-        changes=({"service": service, "version": "2.4.1", "at": format_time(starts_ms)},),
+        changes=(RecentChange(service, "2.4.1", format_time(starts_ms)),),
     )

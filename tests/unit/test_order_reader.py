@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 from prometheus_client import CollectorRegistry
 
-from agents import orders as subject
+from agents.kafka import topic_reader as subject
 from agents.metrics import OrdersMetrics
 from agents.orders import OrderReader
 from agents.settings import Settings

@@ -14,7 +14,7 @@ from agents.notifier.receivers.posting import Poster
 from agents.notifier.receivers.receiver import Receiver
 from agents.notifier.receivers.slack import SlackReceiver
 from agents.notifier.receivers.slack_message import escape, slack_message
-from budgets.event import AlertEvent, Annotations, Evidence, Transition
+from budgets.event import AlertEvent, Annotations, Evidence, RecentChange, Transition
 from tests.servers.webhook_sink import Answer, WebhookSink
 from tests.unit.alert_events import alert_event
 from tests.unit.receiver_suite import EVENT, MESSAGE, ReceiverSuite, poster, secret_url
@@ -156,7 +156,7 @@ def test_slacks_limits_hold_for_every_event(
         event,
         unit=text[:4000],
         annotations=Annotations(summary, text, "https://r/" + "&" * 270, "https://d/" + "d" * 1380),
-        changes=tuple({"service": service, "version": text, "at": text} for _ in range(20)),
+        changes=tuple(RecentChange(service, text, text) for _ in range(20)),
     )
     message = slack_message(event)
     blocks = message["blocks"]

@@ -14,10 +14,14 @@ from agents.kafka.codecs import dead_letter_headers, encode_alert
 from agents.kafka.topics import TOPICS
 from agents.settings import Settings
 from agents.web_config import WebConfig
+from budgets.change import Change, encode_change
 from budgets.event import (
     AlertEvent,
     Annotations,
     Evidence,
+    IncidentLead,
+    Mention,
+    RecentChange,
     encode_event,
     episode_of,
     event_id_of,
@@ -80,7 +84,10 @@ def create_event(**changed: Any) -> AlertEvent:
         "at": format_time(AT_MS),
         "ends_at": None,
         "annotations": Annotations(summary="slower"),
-        "changes": ({"service": "auth-service", "version": "2.4.1", "at": format_time(0)},),
+        "lead": IncidentLead(
+            ("auth-service",), Mention("auth-service", "error_rate", fingerprint, format_time(AT_MS), 3.4), None
+        ),
+        "changes": (RecentChange("auth-service", "2.4.1", format_time(0), "hotfix", 0.8, 0.0013),),
     }
     return AlertEvent(**{**fields, **changed})
 
@@ -179,6 +186,14 @@ def test_encoded_orders_are_valid() -> None:
 def test_a_wrong_order_is_refused(changed: Document) -> None:
     order = json.loads(encode_order(create_order()))
     assert not is_valid("order", {**order, **changed})
+
+
+def test_encoded_changes_are_valid() -> None:
+    change = json.loads(encode_change(Change("api", "2.4.1", format_time(AT_MS), "ci", AT_MS, "hotfix")))
+    assert is_valid("change", change)
+    assert not is_valid("change", {**change, "at": AT_MS})
+    assert not is_valid("change", {**change, "version": ""})
+    assert not is_valid("change", {**change, "surprise": 1})
 
 
 def test_the_headers_of_a_dead_letter_are_valid() -> None:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from agents.web.page import STATIC, safe_link
+from budgets.event import AlertEvent, IncidentLead, Mention
 from tests.unit.alert_events import alert_event
 from tests.unit.web_house import House, error_rate, spec, throughput, web_house
 
@@ -236,3 +237,44 @@ async def test_five_hundred_indicators_are_shown_quickly(house: House) -> None:
     assert len([tag for tag, _ in page.tags if tag == "svg"]) == 500
     # Several times what it takes on a slow machine.
     assert first < 5.0
+
+
+async def test_what_has_one_cause_stands_together_with_what_it_began_with_first(house: House) -> None:
+    def event(indicator: str, service: str, started: int, change: float, incident: str) -> AlertEvent:
+        made = alert_event("firing", 0, start_ms=house.now_ms, indicator=indicator, service=service, started=started)
+        evidence = msgspec.structs.replace(made.evidence, change_ratio=change)
+        return msgspec.structs.replace(made, evidence=evidence, incident=incident)
+
+    alerts = [
+        event("small", "api", -3, 0.1, "one"),
+        event("alone", "shop", -5, 9.0, "two"),
+        event("large", "web", -2, 3.4, "one"),
+        event("first", "api", -8, 0.352, "one"),
+    ]
+    first, large = (
+        Mention(alert.service, alert.indicator, alert.fingerprint, alert.starts_at, alert.evidence.change_ratio)
+        for alert in (alerts[3], alerts[2])
+    )
+    for alert in alerts:
+        house.log.alert(msgspec.structs.replace(alert, lead=IncidentLead(("api", "web"), first, large)))
+    await house.project()
+    page = await look(house)
+    heads = re.findall(r"critical, firing \S+: (\w+) \(budget\)", page.text)
+    assert heads == ["first", "large", "small", "alone"]
+    assert re.search(
+        r"One incident: 3 alerts of 2 services\. It began with api first \+35\.2 % ?, since \S+.* "
+        r"\(2 min ago\) ?; the largest change is web large \+340 % ?, since",
+        page.text,
+    )
+    assert page.text.count("One incident") == 1
+
+
+async def test_alerts_of_many_incidents_are_shown_in_whole_incidents(house: House) -> None:
+    for number in range(120):
+        event = alert_event("firing", 0, start_ms=house.now_ms, indicator=f"i{number}")
+        house.log.alert(msgspec.structs.replace(event, incident=f"incident-{number // 3:03d}"))
+    await house.project()
+    page = await look(house)
+    assert page.text.count("critical, firing") == 99
+    assert "Open alerts 120" in page.text
+    assert "21 more:" in page.text

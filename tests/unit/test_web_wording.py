@@ -11,6 +11,7 @@ from agents.storage.history import PointColumns
 from agents.web import wording
 from agents.web.page import write_url_of
 from agents.web.sparkline import HEIGHT, SPAN_MS, WIDTH, sparkline_of
+from budgets.event import RecentChange
 from tests.unit.web_house import spec, throughput
 
 NOW_MS = 1_790_000_000_000 // 180_000 * 180_000
@@ -33,8 +34,7 @@ def test_examples_in_the_docstrings_are_true() -> None:
 
 
 def test_a_change_without_a_real_time_is_shown_in_its_own_words() -> None:
-    assert wording.change_moment({"at": "this morning"}, NOW_MS) == "this morning"
-    assert wording.change_moment({}, NOW_MS) == ""
+    assert wording.change_moment(RecentChange("api", "2", "this morning"), NOW_MS) == "this morning"
 
 
 def test_an_indicator_without_limits_says_that_only_changes_are_watched() -> None:

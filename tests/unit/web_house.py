@@ -16,7 +16,9 @@ from agents.metrics import WebMetrics
 from agents.settings import Settings
 from agents.storage.database import open_database
 from agents.web.budgets_in_force import BudgetsInForce
+from agents.web.changes import ChangeLog, ChangesApi
 from agents.web.main import create_app
+from budgets.change import Change
 from budgets.order import Order
 from budgets.spec.model import IndicatorSpec, ServiceBudget
 from budgets.spec.resolve import document_of
@@ -68,6 +70,8 @@ class House:
     now_ms: int
     problems: dict[str, str] = field(default_factory=dict)
     not_ready: list[str] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    kafka_away: list[Exception] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -105,10 +109,21 @@ async def web_house(tmp_path: Path, web_config: Path | None = None) -> AsyncIter
     registry = CollectorRegistry()
     problems: dict[str, str] = {}
     not_ready: list[str] = []
+    changes: list[Change] = []
+    kafka_away: list[Exception] = []
+    change_log = ChangeLog()
+
+    async def write(_: Settings, change: Change) -> None:
+        if kafka_away:
+            raise kafka_away[0]
+        changes.append(change)
+        change_log.on_change(change)
+
     app = create_app(
         Settings(data_dir=tmp_path),
         engine,
         budgets,
+        ChangesApi(Settings(data_dir=tmp_path), change_log, write),
         load_access(web_config),
         registry,
         WebMetrics(registry),
@@ -117,5 +132,5 @@ async def web_house(tmp_path: Path, web_config: Path | None = None) -> AsyncIter
     )
     now_ms = round(time.time() * 1000) // STEP_MS * STEP_MS
     async with TestClient(TestServer(app)) as client:
-        yield House(engine, FakeLog(), budgets, client, now_ms, problems, not_ready)
+        yield House(engine, FakeLog(), budgets, client, now_ms, problems, not_ready, changes, kafka_away)
     await engine.dispose()

@@ -161,6 +161,5 @@ def _links(event: AlertEvent) -> Iterator[str]:
 
 def _footer(event: AlertEvent) -> Iterator[str]:
     for change in event.changes[-_MAX_CHANGES:]:
-        words = (change.get(key, "") for key in ("service", "version", "at"))
-        yield escape("changed before: " + " ".join(word for word in words if word), _MAX_LINE)
+        yield escape(f"changed before: {change.service} {change.version} {change.at}", _MAX_LINE)
     yield escape(f"{event.kind} alert {event.fingerprint}, episode {event.episode}", _MAX_LINE)
