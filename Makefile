@@ -18,7 +18,7 @@ ARGS ?=
 
 .PHONY: help
 help:  ## List the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .uv/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -74,6 +74,10 @@ fuzz: setup  ## Fuzz both remote write decoders for ten minutes, guided by cover
 .PHONY: bench
 bench: setup servers  ## Measure speed and memory, one benchmark after the other (keep the machine quiet)
 	$(BIN)/python -m benchmarks.run $(ARGS)
+
+.PHONY: bench-detection
+bench-detection: setup  ## Measure what detection finds, misses and cries, beside its rivals: half an hour, public data
+	$(BIN)/python -m benchmarks.detection $(ARGS)
 
 .PHONY: peers
 peers: setup servers  ## Measure Driftline beside Prometheus and VictoriaMetrics, same load: CPU, memory, delay

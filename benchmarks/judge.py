@@ -9,6 +9,7 @@ beside the profile of four weeks in hours.
 import sys
 import time
 import tracemalloc
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,16 @@ from streams.frame import IndicatorFrame, Points
 STEP_MS = 15_000
 START_MS = 1_790_000_010_000
 PER_SERVICE = 10
+
+
+class Cost(NamedTuple):
+    """us: CPU time of an indicator and step. longest_ms: of a step. The rest is of a snapshot of all indicators."""
+
+    us: float
+    longest_ms: float
+    snapshot_bytes: float
+    save_ms: float
+    restore_ms: float
 
 
 def _budgets(indicators: int) -> list[ServiceBudget]:
@@ -90,7 +101,8 @@ def _fading_mean_us() -> tuple[float, float]:
     return by_river, (time.perf_counter() - started) / count * 1e6
 
 
-def main(indicators: int, steps: int) -> None:
+def measure(indicators: int, steps: int) -> Cost:
+    """Judge so many steps of so many indicators, after a warm-up."""
     budgets = _budgets(indicators)
     ids = [spec.id for budget in budgets for spec in budget.indicators]
     judge = Judge(STEP_MS)
@@ -101,25 +113,30 @@ def main(indicators: int, steps: int) -> None:
         judge.observe(frame)
     longest = total = 0.0
     for frame in _frames(ids, steps, warm):
-        started = time.perf_counter()
+        started = time.process_time()
         judge.observe(frame)
-        took = time.perf_counter() - started
+        took = time.process_time() - started
         total, longest = total + took, max(longest, took)
-    started = time.perf_counter()
+    started = time.process_time()
     snapshot = judge.snapshot()
-    saving = time.perf_counter() - started
-    started = time.perf_counter()
+    saving = time.process_time() - started
+    started = time.process_time()
     Judge(STEP_MS).restore(snapshot)
-    restoring = time.perf_counter() - started
+    restoring = time.process_time() - started
+    return Cost(total / steps / len(ids) * 1e6, longest * 1e3, len(snapshot) / len(ids), saving * 1e3, restoring * 1e3)
+
+
+def main(indicators: int, steps: int) -> None:
+    cost = measure(indicators, steps)
     river, ours = _fading_mean_us()
     print(f"{indicators} indicators, {steps} steps")
-    print(f"judge      {total / steps / len(ids) * 1e6:8.1f} µs an indicator and step  (bar: 60)")
-    print(f"step       {longest * 1e3:8.1f} ms the longest")
+    print(f"judge      {cost.us:8.1f} µs an indicator and step  (bar: 60)")
+    print(f"step       {cost.longest_ms:8.1f} ms the longest")
     print(f"profile    {PROFILE_BYTES:8.0f} bytes an indicator")
-    print(f"snapshot   {len(snapshot) / len(ids) - PROFILE_BYTES:8.0f} bytes an indicator beside it  (bar: 4096)")
+    print(f"snapshot   {cost.snapshot_bytes - PROFILE_BYTES:8.0f} bytes an indicator beside it  (bar: 4096)")
     beside = _memory_of(min(indicators, 2000)) - PROFILE_BYTES
     print(f"memory     {beside:8.0f} bytes an indicator in the process, beside it  (bar: 4096)")
-    print(f"save       {saving * 1e3:8.1f} ms;  restore {restoring * 1e3:.1f} ms")
+    print(f"save       {cost.save_ms:8.1f} ms;  restore {cost.restore_ms:.1f} ms")
     print(f"mean       {river:8.2f} µs an update with River, {ours:.2f} µs in plain arithmetic")
 
 
