@@ -98,8 +98,10 @@ class TopicReader(ABC):
     async def _disconnect(self) -> None:
         if self._consumer is not None:
             consumer, self._consumer = self._consumer, None
+            # Not `wait_for`: it swallows a cancellation that comes just when it is done, and a start would never end.
             with suppress(KafkaError, OSError, TimeoutError):
-                await asyncio.wait_for(consumer.stop(), ANSWER_SECONDS)
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await consumer.stop()
 
     async def _catch_up(self) -> None:
         assert self._consumer is not None
