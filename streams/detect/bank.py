@@ -2,8 +2,11 @@
 
 A detector that judges thousands of points a step in numpy needs every number of every point in columns, and a point
 needs its own few hundred bytes to move house. Both are here: `take` the columns of some rows, change them, `put` them
-back; `state` and `restore` one row. What the numbers mean is the detector's business.
+back; `state` and `restore` one row. What the numbers mean is the detector's business: `layout` gives them names.
 """
+
+import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,29 +16,43 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 
+def layout(record: type, widths: Mapping[str, int]) -> tuple[tuple[int | slice, ...], int]:
+    """Where each field of a dataclass stands in a block, and how many lines there are.
+
+    widths: of the fields that are (width, n); the others are one line, (n,).
+    """
+    places: list[int | slice] = []
+    start = 0
+    for field in dataclasses.fields(record):
+        width = widths.get(field.name, 0)
+        places.append(slice(start, start + width) if width else start)
+        start += width or 1
+    return tuple(places), start
+
+
 class Bank:
-    """initial: (fields,) float64, what a new row starts with."""
+    """fields: how many numbers a row has."""
 
-    __slots__ = ("_columns", "_count", "_free", "_initial")
+    __slots__ = ("_columns", "_count", "_fields", "_free")
 
-    def __init__(self, initial: FloatArray) -> None:
-        self._initial = initial
-        self._columns = np.empty((initial.size, 0))
+    def __init__(self, fields: int) -> None:
+        self._fields = fields
+        self._columns = np.empty((fields, 0))
         self._count = 0
         self._free: list[int] = []
 
-    def add(self) -> int:
-        """A row as it begins; rows that were removed are given again, the last one first."""
+    def add(self, initial: FloatArray) -> int:
+        """A row that begins with these numbers, (fields,); removed rows are given again, the last one first."""
         if self._free:
             row = self._free.pop()
         else:
             row = self._count
             self._count += 1
             if row >= self._columns.shape[1]:
-                grown = np.empty((self._initial.size, max(16, 2 * row)))
+                grown = np.empty((self._fields, max(16, 2 * row)))
                 grown[:, :row] = self._columns
                 self._columns = grown
-        self._columns[:, row] = self._initial
+        self._columns[:, row] = initial
         return row
 
     def remove(self, row: int) -> None:

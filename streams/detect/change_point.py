@@ -62,14 +62,14 @@ class ChangePoints:
         self._step_ms = step_ms
         self._memory = max(_MEMORY_MS / step_ms, _LEAST_MEMORY)
         self._level = UsualLevel(step_ms)
-        self._bank = Bank(new_row(1.0))
+        self._bank = Bank(FIELDS)
         self._profile = DailyProfile(step_ms)
 
     def add(self, false_alarm_interval_ms: float) -> int:
         """A new row, on which noise alone may alarm once in such a time."""
-        row = self._bank.add()
-        assert self._profile.rows.add() == row
-        self._bank.restore(row, new_row(false_alarm_interval_ms).tobytes())
+        row = self._bank.add(new_row(false_alarm_interval_ms))
+        twin = self._profile.add()
+        assert twin == row, "both give their rows in one order"
         return row
 
     def remove(self, row: int) -> None:

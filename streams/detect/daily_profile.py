@@ -46,12 +46,16 @@ class DailyProfile:
         self._slot_ms = min(max(_SLOT_MS, step_ms), _DAY_MS)
         self._slots = _DAY_MS // self._slot_ms
         self._least = max(1.0, _LEAST_SHARE * self._slot_ms / step_ms)
-        self._values = Bank(np.full(self._slots, np.nan))
+        self._values = Bank(self._slots)
 
     @property
     def rows(self) -> Bank:
         """(slots, rows): what each slot adds; NaN = not seen yet."""
         return self._values
+
+    def add(self) -> int:
+        """A new row, of which nothing has been seen."""
+        return self._values.add(np.full(self._slots, np.nan))
 
     def season(self, columns: ShiftColumns, rows: IntArray, at_ms: int) -> FloatArray:
         """What the time of day adds to the level, (n,)."""

@@ -1,10 +1,10 @@
 """How much more evidence a row needs than its noise model says: learned from what the row does when nothing happens.
 
 A bound is right for the noise it was computed for. Real indicators have slow waves and bursts that no short filter
-takes out, and on those the same bound alarms every day. So every row keeps, for each size,
-the highest nearness (evidence / bound) of
-every three hours; maxima of blocks are Gumbel distributed, and mean and spread say what the row reaches by itself
-in the time between two allowed false alarms. And a row that alarms more often than it may is believed less each time.
+takes out, and on those the same bound alarms every day. So every row keeps, for each size, the highest nearness
+(evidence / bound) of every three hours; maxima of blocks are Gumbel distributed, and mean and spread say what the row
+reaches by itself in the time between two allowed false alarms. And a row that alarms more often than it may is believed
+less each time.
 """
 
 import math

@@ -3,12 +3,12 @@
 One table of names, so that no part counts lines of a matrix. Each part that writes a column says how.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from streams.detect.bank import FloatArray
+from streams.detect.bank import FloatArray, layout
 
 LAGS: Final = 3
 # How many lengths of memory compete for the level, `usual_level.py`.
@@ -89,23 +89,7 @@ _WIDTHS = {
     **dict.fromkeys(("peak", "peak_mean", "peak_variance", "alarms", "doubtful"), len(SIZES)),
     **dict.fromkeys(("bounds", "evidence", "ages", "totals", "onsets"), TESTS),
 }
-
-
-_NAMES = tuple(field.name for field in fields(ShiftColumns))
-
-
-def _slices() -> tuple[int | slice, ...]:
-    places: list[int | slice] = []
-    start = 0
-    for name in _NAMES:
-        width = _WIDTHS.get(name, 0)
-        places.append(slice(start, start + width) if width else start)
-        start += width or 1
-    return tuple(places)
-
-
-_PLACES = _slices()
-FIELDS: Final = sum(_WIDTHS.get(name, 1) for name in _NAMES)
+_PLACES, FIELDS = layout(ShiftColumns, _WIDTHS)
 
 
 def columns_of(block: FloatArray) -> ShiftColumns:
@@ -119,9 +103,7 @@ def new_row(interval_ms: float) -> FloatArray:
     columns = columns_of(block)
     columns.interval[:] = interval_ms
     columns.freedom[:] = 30.0
-    columns.scale[:] = columns.gain[:] = columns.jump[:] = columns.doubtful[:] = columns.wanders[:] = columns.surprise[
-        :
-    ] = 1.0
-    columns.young[:] = 1.0
+    columns.scale[:] = columns.gain[:] = columns.jump[:] = 1.0
+    columns.doubtful[:] = columns.wanders[:] = columns.surprise[:] = columns.young[:] = 1.0
     columns.bounds[:] = np.inf
     return block[:, 0]

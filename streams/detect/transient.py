@@ -51,15 +51,14 @@ class Transients:
 
     def __init__(self, step_ms: int) -> None:
         self._step_ms = step_ms
-        self._bank = Bank(new_row(1.0))
+        self._bank = Bank(FIELDS)
         self._expectations = Expectations(step_ms)
         self._spread = Spread(step_ms)
         self._tail = Tail(step_ms)
 
     def add(self, false_alarm_interval_ms: float) -> int:
         """A new row, on which noise alone may alarm once in such a time."""
-        row = self._bank.add()
-        self._bank.restore(row, new_row(false_alarm_interval_ms).tobytes())
+        row = self._bank.add(new_row(false_alarm_interval_ms))
         self._expectations.week.clear(row)
         return row
 

@@ -3,12 +3,12 @@
 One table of names, so that no part counts lines of a matrix. The week itself is beside it, in `week.py`.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from streams.detect.bank import FloatArray
+from streams.detect.bank import FloatArray, layout
 
 # Values that the nearest expectation is the median of.
 NEWEST: Final = 5
@@ -53,21 +53,7 @@ _WIDTHS = {
     "hourly": HOURS * VIEWS,
     "hour_count": HOURS,
 }
-_NAMES = tuple(field.name for field in fields(TransientColumns))
-
-
-def _slices() -> tuple[int | slice, ...]:
-    places: list[int | slice] = []
-    start = 0
-    for name in _NAMES:
-        width = _WIDTHS.get(name, 0)
-        places.append(slice(start, start + width) if width else start)
-        start += width or 1
-    return tuple(places)
-
-
-_PLACES = _slices()
-FIELDS: Final = sum(_WIDTHS.get(name, 1) for name in _NAMES)
+_PLACES, FIELDS = layout(TransientColumns, _WIDTHS)
 
 
 def columns_of(block: FloatArray) -> TransientColumns:
