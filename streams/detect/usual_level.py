@@ -24,6 +24,7 @@ _BLOCKS_MEMORY: Final = 192.0
 _ENOUGH_BLOCKS: Final = 96.0
 _CLIP: Final = 4.0
 _MEAN_TO_SIGMA: Final = 1.2533  # of a Gaussian, standard deviation / mean absolute deviation
+_SMALLEST_SHARE: Final = 1e-6  # of a miss; where waves are that large their size says nothing more
 _WAVE_MARGIN: Final = 1.5  # two standard errors of a mean absolute deviation, times the root of the count
 
 
@@ -81,7 +82,7 @@ class UsualLevel:
         best = np.argmin(np.abs(columns.levels - columns.level), axis=0)
         miss = columns.level_misses[best, np.arange(best.size)]
         of_mean = columns.sigma * columns.jump / np.maximum(columns.gain * np.sqrt(self._block), 1e-9)
-        safe = np.where(of_mean > 0.0, of_mean, 1.0)
+        safe = np.where(of_mean > 0.0, np.maximum(of_mean, _SMALLEST_SHARE * miss), 1.0)
         blocks = np.minimum(columns.blocks, _BLOCKS_MEMORY)
         ratio = _MEAN_TO_SIGMA * miss / safe * (1.0 - _WAVE_MARGIN / np.sqrt(np.maximum(blocks, 1.0)))
         waves: FloatArray = np.where((blocks >= _ENOUGH_BLOCKS) & (of_mean > 0.0), ratio * ratio, 0.0)

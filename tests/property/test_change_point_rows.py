@@ -1,7 +1,7 @@
 """Whatever the values are: rows do not know each other, and a bank goes on from its states wherever it was cut."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -16,6 +16,11 @@ ROWS = 3
 streams = hnp.arrays(
     np.float64, st.tuples(st.integers(1, 150), st.just(ROWS)), elements=st.floats(width=64, allow_nan=True)
 )
+
+
+# A row that was next to nothing and then a giant: neither their ratio nor its square is a number any more.
+giants = np.zeros((65, ROWS))
+giants[32], giants[60] = 1e-138, -1e129
 
 
 def feed(bank: ChangePoints, rows: list[int], first: int, values: NDArray[np.float64]) -> list[list[int]]:
@@ -35,6 +40,7 @@ def bank_of(rows: int) -> ChangePoints:
 
 @settings(max_examples=30, deadline=None)
 @given(streams)
+@example(giants)
 def test_rows_do_not_know_each_other(values: NDArray[np.float64]) -> None:
     together, turned, alone = bank_of(ROWS), bank_of(ROWS), bank_of(1)
     shifted = feed(together, [0, 1, 2], 0, values)
