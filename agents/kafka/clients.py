@@ -5,6 +5,7 @@ The embedded broker and a real cluster differ only in the bootstrap address.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
@@ -85,6 +86,17 @@ def create_consumer(kafka: KafkaSettings, client_id: str, group: str | None = No
         fetch_max_wait_ms=100,
         max_partition_fetch_bytes=8 << 20,
     )
+
+
+async def close_consumer(consumer: AIOKafkaConsumer, seconds: float) -> None:
+    """Close a consumer, in so many seconds at most; what fails on the way is given up.
+
+    Not by `asyncio.wait_for`: that swallows a cancellation of ours which comes just when the consumer is closed, and
+    who was to end goes on for ever.
+    """
+    with suppress(KafkaError, OSError, TimeoutError):
+        async with asyncio.timeout(seconds):
+            await consumer.stop()
 
 
 async def find_partitions(consumer: AIOKafkaConsumer, *topics: str) -> set[TopicPartition]:

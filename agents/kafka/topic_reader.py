@@ -13,7 +13,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from agents.kafka.clients import create_consumer
+from agents.kafka.clients import close_consumer, create_consumer
 from agents.kafka.topics import Topic
 from agents.settings import Settings
 
@@ -98,10 +98,7 @@ class TopicReader(ABC):
     async def _disconnect(self) -> None:
         if self._consumer is not None:
             consumer, self._consumer = self._consumer, None
-            # Not `wait_for`: it swallows a cancellation that comes just when it is done, and a start would never end.
-            with suppress(KafkaError, OSError, TimeoutError):
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    await consumer.stop()
+            await close_consumer(consumer, ANSWER_SECONDS)
 
     async def _catch_up(self) -> None:
         assert self._consumer is not None

@@ -19,6 +19,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from agents.kafka.clients import close_consumer
 from agents.kafka.codecs import decode_alert
 from agents.metrics import NotifierMetrics
 from agents.notifier.dead_letters import DeadLetters
@@ -132,8 +133,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is un
                     await self._take(consumer, batch)
         finally:
             self._consumer = None
-            with suppress(KafkaError, TimeoutError):
-                await asyncio.wait_for(consumer.stop(), STOP_SECONDS)
+            await close_consumer(consumer, STOP_SECONDS)
 
     async def _take(self, consumer: AIOKafkaConsumer, batch: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
         arrivals = [arrival for records in batch.values() for arrival in await self._decode(records)]
@@ -233,7 +233,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is un
         if consumer is None or not (places := consumer.assignment()):
             return
         try:
-            ends = await asyncio.wait_for(consumer.end_offsets(list(places)), ANSWER_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                ends = await consumer.end_offsets(list(places))
             positions = {place: await consumer.position(place) for place in places if place in consumer.assignment()}
         except IllegalStateError:
             return  # a rebalance took the partitions away in between

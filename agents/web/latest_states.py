@@ -5,14 +5,13 @@ Without it nothing is wrong with the history; only explanations say that nothing
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from agents.kafka.clients import find_partitions
+from agents.kafka.clients import close_consumer, find_partitions
 from agents.kafka.topics import STATES
 from agents.settings import Settings
 from budgets.explain.state import PointState, decode_states, turns_of
@@ -66,7 +65,8 @@ class LatestStates:
         while True:
             consumer = self._create_consumer()
             try:
-                await asyncio.wait_for(consumer.start(), ANSWER_SECONDS)
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await consumer.start()
                 await self._follow(consumer)
             except (KafkaError, TimeoutError) as error:
                 if self.problem is None:
@@ -74,12 +74,12 @@ class LatestStates:
                 self.problem = f"Kafka is away: {error!r}"
                 await asyncio.sleep(RETRY_SECONDS)
             finally:
-                with suppress(KafkaError, TimeoutError):
-                    await asyncio.wait_for(consumer.stop(), ANSWER_SECONDS)
+                await close_consumer(consumer, ANSWER_SECONDS)
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         """Read from the last minute on, until the topic has other partitions or Kafka is away."""
-        partitions = await asyncio.wait_for(find_partitions(consumer, self._topic), ANSWER_SECONDS)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            partitions = await find_partitions(consumer, self._topic)
         if not partitions:
             raise KafkaError(f"there is no topic {self._topic}: driftline topics create makes it")
         consumer.assign(sorted(partitions))
@@ -93,7 +93,8 @@ class LatestStates:
 
     async def _seek(self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition]) -> None:
         ordered = sorted(partitions)
-        first = await asyncio.wait_for(consumer.beginning_offsets(ordered), ANSWER_SECONDS)
-        ends = await asyncio.wait_for(consumer.end_offsets(ordered), ANSWER_SECONDS)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            first = await consumer.beginning_offsets(ordered)
+            ends = await consumer.end_offsets(ordered)
         for partition in ordered:
             consumer.seek(partition, max(first[partition], ends[partition] - self._records_back))

@@ -7,14 +7,14 @@ hold for one `log_id`. While Kafka or the database is away it waits with `proble
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError
 
-from agents.kafka.clients import find_partitions
+from agents.kafka.clients import close_consumer, find_partitions
 from agents.kafka.topics import ALERTS, INDICATORS
 from agents.metrics import WebMetrics
 from agents.settings import Settings
@@ -99,15 +99,16 @@ class Projection:
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
         consumer = self._create_consumer()
         try:
-            await asyncio.wait_for(consumer.start(), ANSWER_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await consumer.start()
             yield consumer
         finally:
-            with suppress(KafkaError, TimeoutError):
-                await asyncio.wait_for(consumer.stop(), ANSWER_SECONDS)
+            await close_consumer(consumer, ANSWER_SECONDS)
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         """Read on until something is in the way."""
-        partitions = await asyncio.wait_for(find_partitions(consumer, self._indicators, self._alerts), ANSWER_SECONDS)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            partitions = await find_partitions(consumer, self._indicators, self._alerts)
         self._check_topics(partitions)
         self._begun_anew.clear()
         consumer.assign(sorted(partitions))
@@ -129,7 +130,8 @@ class Projection:
 
     async def _resume(self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition]) -> None:
         """Read on from where the history ends."""
-        earliest = await asyncio.wait_for(consumer.beginning_offsets(sorted(partitions)), ANSWER_SECONDS)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            earliest = await consumer.beginning_offsets(sorted(partitions))
         self._known = await self._writer.claim({(tp.topic, tp.partition): offset for tp, offset in earliest.items()})
         for (topic, number), offset in self._known.items():
             consumer.seek(TopicPartition(topic, number), offset)
@@ -144,8 +146,10 @@ class Projection:
 
         `getmany` gives nothing both when there is nothing and when nobody answers.
         """
-        ends = await asyncio.wait_for(consumer.end_offsets(sorted(partitions)), ANSWER_SECONDS)
-        await asyncio.wait_for(self._writer.ping(), ANSWER_SECONDS)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            ends = await consumer.end_offsets(sorted(partitions))
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await self._writer.ping()
         behind = 0
         for partition, end in ends.items():
             source = (partition.topic, partition.partition)
