@@ -153,7 +153,7 @@ def _format(node: Node, cluster_id: str, controller_ports: list[int], heap_mb: i
     lines = [f"{k}={v}" for k, v in _properties(node.number, node.port, controller_ports, node.directory).items()]
     properties = node.directory / "server.properties"
     properties.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    command = _java(heap_mb, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", properties)
+    command = _java(heap_mb, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", properties)
     subprocess.run([str(part) for part in command], check=True, capture_output=True)
 
 
