@@ -1,11 +1,11 @@
 """The audit trail in SQL, in the order of its topic: a projection that can be dropped and is filled again.
 
-The topic keeps every record for 400 days; who reads it stands in `agents/web/audit_trail.py`.
+The topic keeps every record for 400 days, the table for ever; who reads it stands in `agents/web/audit_trail.py`.
 """
 
 from collections.abc import Sequence
 
-from sqlalchemy import BigInteger, Column, Index, Table, Text, delete, select
+from sqlalchemy import BigInteger, Column, Index, Table, Text, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -53,8 +53,3 @@ class AuditStore:
             query = query.where(audit.c.seq < before)
         async with begin_read(self._engine) as connection:
             return [(seq, decode_record(text.encode())) for seq, text in await connection.execute(query)]
-
-    async def prune(self, before_ms: int) -> None:
-        """Forget what is older than the topic keeps it."""
-        async with begin(self._engine) as connection:
-            await connection.execute(delete(audit).where(audit.c.at < before_ms))

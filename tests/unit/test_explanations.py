@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from agents.cli.main import create_app
 from agents.settings import Settings
 from agents.web.latest_states import FORGET_AFTER_MS, LatestStates
+from budgets.event import AlertEvent
 from budgets.explain.state import PointState, StateFrame, encode_states, states_of, turns_of
 from tests.unit.fake_log import STATES, STEP_MS, FakeLog
 from tests.unit.test_explain import POINT, Story
@@ -131,6 +132,17 @@ async def test_an_indicator_is_explained_by_its_newest_state(house: House) -> No
     assert [kind["kind"] for kind in explanation["kinds"]] == ["budget", "regression", "trend", "no_data"]
 
 
+async def regressed(house: House) -> tuple[Story, list[AlertEvent]]:
+    """A house whose indicator regressed, and what its alert went through."""
+    story = Story().usual(120).tell(*[150.0] * 5)
+    house.promise("api", story.spec)
+    events = [event for event in story.events if event.kind == "regression"]
+    for event in events:
+        house.log.alert(event)
+    await house.project()
+    return story, events
+
+
 async def test_an_indicator_that_nothing_was_told_about_is_not_guessed_at(house: House) -> None:
     house.promise("api", Story().spec)
     status, problem = await answered(house, "/api/v1/indicators/api/other/explanation")
@@ -140,12 +152,7 @@ async def test_an_indicator_that_nothing_was_told_about_is_not_guessed_at(house:
 
 
 async def test_an_alert_says_why_each_transition_happened_and_what_holds_now(house: House) -> None:
-    story = Story().usual(120).tell(*[150.0] * 5)
-    house.promise("api", story.spec)
-    events = [event for event in story.events if event.kind == "regression"]
-    for event in events:
-        house.log.alert(event)
-    await house.project()
+    story, events = await regressed(house)
     status, detail = await answered(house, f"/api/v1/alerts/{events[0].fingerprint}")
     assert (status, detail["now"]) == (200, None)
     assert [each["event_id"] for each in detail["explanations"]] == [event.id for event in events]
@@ -156,12 +163,7 @@ async def test_an_alert_says_why_each_transition_happened_and_what_holds_now(hou
 
 
 async def test_the_command_prints_conditions_with_values_and_thresholds(house: House) -> None:
-    story = Story().usual(120).tell(*[150.0] * 5)
-    house.promise("api", story.spec)
-    events = [event for event in story.events if event.kind == "regression"]
-    for event in events:
-        house.log.alert(event)
-    await house.project()
+    story, events = await regressed(house)
     house.states.take(told(story.state))
 
     async def explained(*arguments: str) -> tuple[int, str]:
