@@ -6,7 +6,7 @@ Numbers have three digits and their unit; percentages exist here only.
 from collections.abc import Mapping
 
 from budgets.event import AlertKind, Annotations, Evidence, Transition, format_time
-from budgets.quantity import format_change, format_duration, format_value
+from budgets.quantity import format_chance, format_change, format_duration, format_value
 from budgets.spec.model import IndicatorSpec, Severity
 
 _TREND_LIMIT_HOURS = 72.0
@@ -168,8 +168,7 @@ def _details(story: Story) -> list[str]:
             f"Baseline {story.quantity(evidence.baseline)}, learned {evidence.baseline_from} to {evidence.baseline_to}."
         )
     if evidence.z is not None and evidence.p_value is not None:
-        chance = "p < 0.0001" if evidence.p_value < 1e-4 else f"p = {evidence.p_value:.2g}"
-        details.append(f"z = {evidence.z:.1f}, {chance}.")
+        details.append(f"z = {evidence.z:.1f}, {format_chance(evidence.p_value)}.")
     if evidence.methods:
         details.append(f"Methods that agree: {', '.join(evidence.methods)}.")
     details.append(f"Rung: {evidence.rung}{f' of the {evidence.season}' if evidence.season else ''}.")

@@ -1,10 +1,10 @@
 """The numbers of an alert event, from what the detector knows at that step. Only what its rung can vouch for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 from budgets.event import Evidence, format_time
 from streams.detect.detector import Detector, Finding
-from streams.frame import Baselines, IndicatorFrame
+from streams.frame import Baselines
 
 
 def evidence_of(detector: Detector, finding: Finding | None, at: int) -> Evidence:
@@ -59,15 +59,14 @@ def evidence_of(detector: Detector, finding: Finding | None, at: int) -> Evidenc
     )
 
 
-def baselines_at(frame: IndicatorFrame, detectors: Mapping[str, Detector]) -> Baselines:
-    """What is usual for the points of a frame that was observed, in columns."""
+def baselines_at(at: int, detectors: Iterable[Detector | None]) -> Baselines:
+    """What is usual at a step, in columns. detectors: of the points that its frame has; None = it was not judged."""
     columns = Baselines([], [], [], [])
-    for point_id in frame.points.id:
-        detector = detectors.get(point_id)
-        rung = detector.baseline.rung if detector is not None else "limits"
-        expects = detector is not None and rung != "limits"
-        columns.expected.append(detector.baseline.expect(frame.at) if detector is not None and expects else None)
-        columns.spread.append(detector.baseline.spread if detector is not None and detector.baseline.is_warm else None)
+    for detector in detectors:
+        baseline = detector.baseline if detector is not None else None
+        rung = baseline.rung if baseline is not None else "limits"
+        columns.expected.append(baseline.expect(at) if baseline is not None and rung != "limits" else None)
+        columns.spread.append(baseline.spread if baseline is not None and baseline.is_warm else None)
         columns.rung.append(rung)
-        columns.season.append(detector.baseline.period if detector is not None else None)
+        columns.season.append(baseline.period if baseline is not None else None)
     return columns

@@ -128,7 +128,8 @@ class Judge:
 
     def baselines_of(self, frame: IndicatorFrame) -> Baselines:
         """What is usual for the points of a frame that was just observed."""
-        return baselines_at(frame, {point_id: place.point.detector for point_id, place in self._places.items()})
+        places = map(self._places.get, frame.points.id)
+        return baselines_at(frame.at, (place.point.detector if place else None for place in places))
 
     def observe(self, frame: IndicatorFrame) -> list[AlertEvent]:
         """The transitions that a step decides, in a fixed order; nothing for a step that was seen before."""

@@ -21,6 +21,7 @@ from budgets.event import (
     parse_time,
 )
 from budgets.incident import TOGETHER_MS, Incidents, is_weighty
+from budgets.limits import worse_by
 from budgets.quantity import format_change, format_duration
 
 
@@ -42,7 +43,7 @@ def mention(incidents: Incidents, event: AlertEvent, onset: int) -> None:
     change = event.evidence.change_ratio
     if change is not None and not math.isfinite(change):
         change = None
-    effect = change if change is None or event.direction == "above" else -change
+    effect = None if change is None else worse_by(event.direction, change)
     named = Mention(event.service, event.indicator, event.fingerprint, format_time(onset), change)
     incidents.mention(event.incident, named, onset, effect)
 

@@ -35,6 +35,15 @@ def format_value(value: float, unit: str) -> str:
     return _three_digits(value) + suffix
 
 
+def format_chance(p_value: float) -> str:
+    """A p-value, as far as its size means anything.
+
+    >>> format_chance(0.0321), format_chance(1e-9)
+    ('p = 0.032', 'p < 0.0001')
+    """
+    return "p < 0.0001" if p_value < 1e-4 else f"p = {p_value:.2g}"
+
+
 def format_change(ratio: float) -> str:
     """A relative change as a signed percentage.
 

@@ -26,7 +26,7 @@ from budgets.event import (
 from budgets.evidence import evidence_of
 from budgets.incident import Incidents, is_weighty
 from budgets.lead import mention, onset_of
-from budgets.limits import has_recovered, level_of
+from budgets.limits import has_recovered, level_of, worse_by
 from budgets.spec.model import IndicatorSpec
 from budgets.time_zone import local_time_of
 from budgets.traffic import MIN_TAIL_EVENTS, has_traffic, needs_full_window, tail_share
@@ -60,7 +60,7 @@ def watch_of(spec: IndicatorSpec, step_ms: int, point_id: str) -> Watch:
     return Watch(
         step_ms=step_ms,
         window_ms=spec.window_ms,
-        sign=1.0 if spec.direction == "above" else -1.0,
+        sign=worse_by(spec.direction, 1.0),
         threshold=spec.regression_warning,
         alarm_budget=spec.alarm_budget,
         is_share=spec.unit == "ratio" and spec.weight_expr is not None,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from budgets.event import AlertEvent, IncidentLead, Mention, parse_time
+from budgets.limits import worse_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,5 +57,5 @@ def _onset(alert: AlertEvent) -> int:
 
 def _lightness(alert: AlertEvent) -> tuple[bool, float, int, str]:
     change = alert.evidence.change_ratio or 0.0
-    worse_by = change if alert.direction == "above" else -change
-    return alert.status == "pending", -worse_by, _onset(alert), alert.fingerprint
+    lightness = -worse_by(alert.direction, change)
+    return alert.status == "pending", lightness, _onset(alert), alert.fingerprint

@@ -4,6 +4,7 @@ import math
 
 from budgets.backtest.columns import Columns
 from budgets.judge import Judge
+from budgets.limits import worse_by
 
 
 def severities_of(judge: Judge, columns: Columns) -> tuple[float, ...]:
@@ -17,5 +18,5 @@ def _severity(judge: Judge, point_id: str) -> float:
     finding = seen.point.detector.finding if seen is not None else None
     if seen is None or finding is None:
         return 0.0
-    worse = finding.z if seen.watched.spec.direction == "above" else -finding.z
+    worse = worse_by(seen.watched.spec.direction, finding.z)
     return math.erf(worse / math.sqrt(2.0)) if worse > 0 else 0.0

@@ -4,7 +4,8 @@ import msgspec
 
 from budgets.event import AlertEvent
 from budgets.explain.condition import Condition
-from budgets.quantity import format_change, format_value
+from budgets.limits import is_beyond, worse_by
+from budgets.quantity import format_chance, format_change, format_value
 from streams.detect.zscore import SIGMAS
 
 
@@ -29,16 +30,12 @@ def explain_event(event: AlertEvent) -> EventExplanation:
     return EventExplanation(event.id, event.at, event.transition, text, conditions)
 
 
-def _is_beyond(event: AlertEvent, value: float, bound: float) -> bool:
-    return value > bound if event.direction == "above" else value < bound
-
-
 def _threshold(event: AlertEvent) -> Condition | None:
     if event.value is None or event.threshold is None:
         return None
     bound = format_value(event.threshold, event.unit)
     text = f"{format_value(event.value, event.unit)}, it fires {event.direction} {bound}"
-    holds = _is_beyond(event, event.value, event.threshold)
+    holds = is_beyond(event.direction, event.value, event.threshold)
     if event.kind == "budget":
         return Condition("limit", "limit", holds, event.value, event.threshold, event.unit, text)
     return Condition("size", "threshold", holds, event.value, event.threshold, event.unit, text)
@@ -49,14 +46,14 @@ def _change(event: AlertEvent) -> Condition | None:
     if evidence.change_ratio is None or evidence.baseline is None:
         return None
     text = f"{format_change(evidence.change_ratio)} to its baseline of {format_value(evidence.baseline, event.unit)}"
-    holds = _is_beyond(event, evidence.change_ratio, 0.0)
+    holds = is_beyond(event.direction, evidence.change_ratio, 0.0)
     return Condition("size", "relative change", holds, evidence.change_ratio, 0.0, "ratio", text)
 
 
 def _z(event: AlertEvent) -> Condition | None:
     if event.evidence.z is None:
         return None
-    worse = event.evidence.z if event.direction == "above" else -event.evidence.z
+    worse = worse_by(event.direction, event.evidence.z)
     text = f"{worse:.1f} usual deviations worse, {SIGMAS:g} are suspicious"
     return Condition("significance", "z-score", worse > SIGMAS, worse, SIGMAS, "sigmas", text)
 
@@ -67,7 +64,6 @@ def _interval(event: AlertEvent) -> Condition | None:
         return None
     low, high = evidence.ci95
     holds = low > 0 if event.direction == "above" else high < 0
-    chance = "p < 0.0001" if evidence.p_value < 1e-4 else f"p = {evidence.p_value:.2g}"
     says = "excludes" if holds else "includes"
-    text = f"95 % CI {format_change(low)} … {format_change(high)} {says} no change ({chance})"
+    text = f"95 % CI {format_change(low)} … {format_change(high)} {says} no change ({format_chance(evidence.p_value)})"
     return Condition("significance", "confidence interval", holds, evidence.p_value, None, "", text)

@@ -10,8 +10,8 @@ import msgspec
 from budgets.event import AlertKind, Status, format_time
 from budgets.explain.condition import Condition, Need, missing
 from budgets.explain.state import Comparison, OpenAlert, PointState
-from budgets.limits import level_of
-from budgets.quantity import format_change, format_duration, format_value
+from budgets.limits import level_of, worse_by
+from budgets.quantity import format_chance, format_change, format_duration, format_value
 from budgets.spec.model import IndicatorSpec
 from budgets.traffic import MIN_TAIL_EVENTS, has_traffic, needs_full_window, tail_share
 from budgets.watch import NO_DATA_AFTER_MS
@@ -201,20 +201,16 @@ def _regression(spec: IndicatorSpec, state: PointState) -> list[Condition]:
     return [*conditions, *_size(spec, compared), *_significance(spec, compared)]
 
 
-def _sign(spec: IndicatorSpec) -> float:
-    return 1.0 if spec.direction == "above" else -1.0
-
-
 def _size(spec: IndicatorSpec, compared: Comparison) -> list[Condition]:
-    worse_by = compared.change * _sign(spec)
+    change = worse_by(spec.direction, compared.change)
     worse = "higher" if spec.direction == "above" else "lower"
     over = f" over {compared.averaged} values" if compared.averaged > 1 else ""
     asked = format_change(spec.regression_warning).lstrip("+")
     size = Condition(
         "size",
         "regression_threshold",
-        worse_by > spec.regression_warning,
-        worse_by,
+        change > spec.regression_warning,
+        change,
         spec.regression_warning,
         "ratio",
         f"{format_change(compared.change)}{over}, it matters from {asked} {worse}",
@@ -224,14 +220,14 @@ def _size(spec: IndicatorSpec, compared: Comparison) -> list[Condition]:
     level = format_change(compared.alarm_level).lstrip("+")
     text = f"{format_change(compared.change)}, by itself it strays {level} {worse}"
     own = Condition(
-        "significance", "own peaks", worse_by > compared.alarm_level, worse_by, compared.alarm_level, "ratio", text
+        "significance", "own peaks", change > compared.alarm_level, change, compared.alarm_level, "ratio", text
     )
     return [size, own]
 
 
 def _significance(spec: IndicatorSpec, compared: Comparison) -> list[Condition]:
-    z = compared.z * _sign(spec)
-    chance = "p < 0.0001" if compared.p_value < 1e-4 else f"p = {compared.p_value:.2g}"
+    z = worse_by(spec.direction, compared.z)
+    chance = format_chance(compared.p_value)
     interval = f"95 % CI {format_change(compared.low)} … {format_change(compared.high)}"
     sure = Condition(
         "significance",
