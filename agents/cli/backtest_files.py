@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agents.cli.files import read_text
 from agents.settings import SettingsError
 from budgets.backtest.columns import Columns, Directions, watch_columns
 from budgets.backtest.grid import infer_step_ms, steps_of
@@ -63,7 +64,7 @@ def run_job(job: Job, tell: Callable[[float], None]) -> FileResult:
     """Judge one file; `tell` gets the share of it that is done since it was told last."""
     name = job.path.name
     try:
-        recording = read_recording(_read_text(job.path), name)
+        recording = read_recording(read_text(job.path), name)
         columns = _columns_of(recording, job)
     except (RecordingError, SettingsError) as error:
         return FileResult(name, problem=str(error))
@@ -87,15 +88,6 @@ def run_job(job: Job, tell: Callable[[float], None]) -> FileResult:
         if step is not None
     )
     return FileResult(name, count, judged, tuple(events), _remarks(job, recording, columns, steps, step_ms))
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path}: not UTF-8 text") from None
 
 
 def _columns_of(recording: Recording, job: Job) -> Columns:

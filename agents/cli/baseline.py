@@ -16,7 +16,7 @@ from rich.table import Table
 
 from agents.cli.backtest_past import fetch_columns
 from agents.cli.budgets import number_text
-from agents.cli.check import URL_HELP, fetch_items
+from agents.cli.check import DEFAULT_URL, URL_HELP, fetch_items
 from agents.cli.output import ExitCode, Output, console, fail, people, print_json
 from agents.prometheus import MAX_POINTS, PrometheusClient, QueryError, UnreachableError
 from agents.settings import parse_duration_ms
@@ -32,7 +32,6 @@ Indicator = Annotated[str | None, typer.Option(help="Only this indicator, such a
 Url = Annotated[str, typer.Option(envvar="DRIFTLINE_URL", help=URL_HELP)]
 Printed = Annotated[Output, typer.Option(help="How to print it.")]
 Note = Annotated[str, typer.Option(help="Why, for the audit trail.")]
-DEFAULT_URL = "http://127.0.0.1:9798"
 
 _SHORTEST_STEP_MS, _LONGEST_STEP_MS = 60_000, 300_000
 _TIMEOUT = aiohttp.ClientTimeout(total=60)

@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.budget_files import load_budget_paths
+from agents.cli.files import read_text
 from agents.cli.output import ExitCode, console, people, print_json
-from agents.settings import SettingsError
 from budgets.rule_file.load import load_rules, series_made_by
 from budgets.spec.errors import BudgetError, Mistake
 from budgets.spec.values import format_duration
@@ -46,20 +46,6 @@ class FileResults:
 
     filename: str
     results: tuple[Result, ...]
-
-
-def read_text(path: Path) -> str:
-    """A file's text.
-
-    Raises:
-        SettingsError: it cannot be read.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path}: not UTF-8 text") from None
 
 
 def _named(path: Path, patterns: Iterable[str]) -> list[tuple[str, list[Path]]]:

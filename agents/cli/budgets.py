@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.budget_files import load_budget_paths
-from agents.cli.budget_tests import TestOutput, print_results, read_text, run_file, verdict_of
+from agents.cli.budget_tests import TestOutput, print_results, run_file, verdict_of
+from agents.cli.files import read_text
 from agents.cli.output import ExitCode, Output, console, fail, people, print_json
 from agents.settings import SettingsError, parse_duration_ms
 from budgets.rule_file.convert import convert_rules

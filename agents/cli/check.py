@@ -15,6 +15,7 @@ from rich.table import Table
 from agents.cli.output import ExitCode, Output, console, fail, print_json
 
 URL_HELP = "Address of a running Driftline."
+DEFAULT_URL = "http://127.0.0.1:9798"
 _STYLE = {"ok": "green", "warning": "yellow", "critical": "bold red", "no_data": "magenta", "stale": "magenta"}
 _UNJUDGED = frozenset({"no_data", "stale", "low_traffic"})
 
@@ -91,7 +92,7 @@ def _fetch(url: str, params: dict[str, str]) -> list[Indicator]:
 
 def check(
     service: Annotated[str, typer.Argument(help="The service, as in its budget.")],
-    url: Annotated[str, typer.Option(envvar="DRIFTLINE_URL", help=URL_HELP)] = "http://127.0.0.1:9798",
+    url: Annotated[str, typer.Option(envvar="DRIFTLINE_URL", help=URL_HELP)] = DEFAULT_URL,
     output: Annotated[Output, typer.Option(help="How to print it.")] = Output.TABLE,
 ) -> None:
     """Compare one service with its budget: exit 0 within it, 1 broken, 3 not enough data to say."""
@@ -103,7 +104,7 @@ def check(
 
 
 def monitor(
-    url: Annotated[str, typer.Option(envvar="DRIFTLINE_URL", help=URL_HELP)] = "http://127.0.0.1:9798",
+    url: Annotated[str, typer.Option(envvar="DRIFTLINE_URL", help=URL_HELP)] = DEFAULT_URL,
     output: Annotated[Output, typer.Option(help="How to print it.")] = Output.TABLE,
     watch: Annotated[bool, typer.Option(help="Repeat every --interval seconds until interrupted.")] = False,
     interval: Annotated[float, typer.Option(min=1.0, help="Seconds between two looks.")] = 5.0,

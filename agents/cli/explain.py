@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from agents.cli.check import URL_HELP
+from agents.cli.check import DEFAULT_URL, URL_HELP
 from agents.cli.output import ExitCode, Output, console, fail, print_json
 from budgets.quantity import format_change, format_duration, format_value
 
@@ -35,7 +35,7 @@ def explain(
     subject: Annotated[
         str, typer.Argument(metavar="FINGERPRINT|INDICATOR", help="An alert's fingerprint, or an indicator's id.")
     ],
-    url: Annotated[str, typer.Option(envvar="DRIFTLINE_URL", help=URL_HELP)] = "http://127.0.0.1:9798",
+    url: Annotated[str, typer.Option(envvar="DRIFTLINE_URL", help=URL_HELP)] = DEFAULT_URL,
     output: Annotated[Output, typer.Option(help="How to print it.")] = Output.TABLE,
 ) -> None:
     """Say why an alert fired, or why an indicator does not alarm: each condition, its value and its threshold."""

@@ -23,7 +23,7 @@ from agents.web.baseline_documents import AuditItem, BaselineItem, BaselineVersi
 from agents.web.documents import Page
 from agents.web.history.reader import HistoryReader
 from agents.web.overview import IndicatorView, OverviewSource
-from agents.web.parameters import check_names, cursor_of, encode_cursor, limit_of
+from agents.web.parameters import check_names, cursor_of, encode_cursor, json_body, limit_of, moment_of
 from agents.web.problems import NotFoundError, WrongQuestionError, problem
 from budgets.audit import AuditRecord
 from budgets.baseline_order import (
@@ -35,7 +35,7 @@ from budgets.baseline_order import (
     next_version,
 )
 from budgets.bootstrap import usual_of
-from budgets.event import format_time, parse_time
+from budgets.event import format_time
 from budgets.order import Order, first_step_from
 from budgets.spec.model import IndicatorSpec
 from streams.detect.usual import Usual
@@ -153,12 +153,10 @@ class BaselinesApi:
     async def give(self, request: web.Request) -> web.Response:
         """Give an order; the answer comes when it is in the log."""
         check_names(request)
-        # A page of somebody else cannot make a browser send this type without asking first.
-        if request.content_type != "application/json":
-            raise web.HTTPUnsupportedMediaType(text="expected Content-Type: application/json")
+        body = await json_body(request)
         indicator = request.match_info["id"]
         spec = await self._spec_of(indicator)
-        new = _read(await request.read())
+        new = _read(body)
         now_ms = round(self._clock() * 1000)
         usual = new.usual
         if new.action == "create" and usual is None:
@@ -191,8 +189,8 @@ class BaselinesApi:
         """What given values say was usual, or what the history says of a time."""
         if new.recorded is not None:
             return await asyncio.to_thread(usual_of, spec, new.recorded.step, _rows_of(new.recorded))
-        to_ms = now_ms if new.until is None else _moment("until", new.until)
-        from_ms = to_ms - _USUAL_RANGE_MS if new.since is None else _moment("since", new.since)
+        to_ms = now_ms if new.until is None else moment_of("until", new.until)
+        from_ms = to_ms - _USUAL_RANGE_MS if new.since is None else moment_of("since", new.since)
         points = (await self._reader.points([indicator], from_ms, to_ms)).get(indicator)
         if points is None:
             return None
@@ -236,15 +234,6 @@ def _read(body: bytes) -> NewBaseline:
         if len(text) > _MOST_TEXT or not text.isprintable():
             raise WrongQuestionError(f"expected printable text of at most {_MOST_TEXT} characters, got {text[:60]!r}")
     return new
-
-
-def _moment(name: str, at: str | int) -> int:
-    try:
-        return at if isinstance(at, int) else parse_time(at)
-    except (ValueError, OverflowError):
-        raise WrongQuestionError(
-            f"{name}: expected a time such as 2026-01-31T12:00:00Z or Unix milliseconds, got {at!r}"
-        ) from None
 
 
 def _version(order: Order, document: BaselineDocument) -> BaselineVersion:

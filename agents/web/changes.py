@@ -7,7 +7,6 @@ in memory, for the answers.
 import time
 from bisect import insort
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from http import HTTPStatus
 
 import msgspec
@@ -21,10 +20,10 @@ from agents.kafka.topics import CHANGES
 from agents.settings import Settings
 from agents.web.answer import json_answer
 from agents.web.documents import ChangeItem, NewChange, Page
-from agents.web.parameters import check_names, cursor_of, encode_cursor, limit_of
+from agents.web.parameters import check_names, cursor_of, encode_cursor, json_body, limit_of, moment_of
 from agents.web.problems import WrongQuestionError, problem
 from budgets.change import Change
-from budgets.event import format_time, parse_time
+from budgets.event import format_time
 from budgets.order import first_step_from
 
 log = structlog.get_logger()
@@ -101,11 +100,9 @@ class ChangesApi:
     async def add(self, request: web.Request) -> web.Response:
         """Tell of a change; the answer comes when it is in the log."""
         check_names(request)
-        # A page of somebody else cannot make a browser send this type without asking first.
-        if request.content_type != "application/json":
-            raise web.HTTPUnsupportedMediaType(text="expected Content-Type: application/json")
+        body = await json_body(request)
         now_ms = round(self._clock() * 1000)
-        change = change_of(await request.read(), now_ms, self._settings.step, caller_of(request))
+        change = change_of(body, now_ms, self._settings.step, caller_of(request))
         try:
             await self._write(self._settings, change)
         except (KafkaError, TimeoutError) as error:
@@ -132,22 +129,11 @@ def change_of(body: bytes, now_ms: int, step_ms: int, by: str) -> Change:
     ):
         if len(text) > most or (not text.strip() and name != "note") or not text.isprintable():
             raise WrongQuestionError(f"{name}: expected printable text of at most {most} characters, got {text[:60]!r}")
-    at_ms = now_ms if new.at is None else _moment(new.at)
+    at_ms = now_ms if new.at is None else moment_of("at", new.at)
     assert CHANGES.retention_ms is not None
     if not now_ms - CHANGES.retention_ms < at_ms <= now_ms + _MOST_AHEAD_MS:
         raise WrongQuestionError(f"at: expected a time that has come and is not 90 days ago, got {new.at!r}")
     return Change(new.service, new.version, format_time(at_ms), by, first_step_from(now_ms, step_ms), new.note)
-
-
-def _moment(at: str | int) -> int:
-    try:
-        at_ms = at if isinstance(at, int) else parse_time(at)
-        datetime.fromtimestamp(at_ms / 1000)  # noqa: DTZ006  only whether there is such a time
-    except (ValueError, OverflowError, OSError):
-        raise WrongQuestionError(
-            f"at: expected a time such as 2026-01-31T12:00:00Z or Unix milliseconds, got {at!r}"
-        ) from None
-    return at_ms
 
 
 def _item(change: Change) -> ChangeItem:

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from agents.settings import parse_duration_ms
 from agents.web.problems import WrongQuestionError
+from budgets.event import parse_time
 
 DEFAULT_LIMIT = 500
 MAX_LIMIT = 1000
@@ -93,6 +94,33 @@ def cursor_of(request: web.Request, of: type[KeyT]) -> KeyT | None:
         return msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True), type=of)
     except (binascii.Error, msgspec.DecodeError, ValueError):
         raise WrongQuestionError("cursor: expected the `next` of an earlier answer") from None
+
+
+async def json_body(request: web.Request) -> bytes:
+    """The body of an order, said to be JSON: a page of somebody else cannot make a browser say so without asking first.
+
+    Raises:
+        HTTPUnsupportedMediaType: it is said to be something else.
+    """
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text="expected Content-Type: application/json")
+    return await request.read()
+
+
+def moment_of(name: str, at: str | int) -> int:
+    """A time in a body, as Unix ms.
+
+    Raises:
+        WrongQuestionError: not a time, or one that no calendar has.
+    """
+    try:
+        at_ms = at if isinstance(at, int) else parse_time(at)
+        datetime.fromtimestamp(at_ms / 1000)  # noqa: DTZ006  only whether there is such a time
+    except (ValueError, OverflowError, OSError):
+        raise WrongQuestionError(
+            f"{name}: expected a time such as 2026-01-31T12:00:00Z or Unix milliseconds, got {at!r}"
+        ) from None
+    return at_ms
 
 
 def _time_of(request: web.Request, name: str) -> int | None:
